@@ -1,0 +1,376 @@
+"""The run file: JSON Lines, one object a line, append-only; its schema, how it is read and how it is written.
+
+Line types: `run`, `device`, `measurement`, `resume`, `end`. Times are seconds, rates operations or bytes per second,
+memory bytes, clocks Hz; the unit is in the name. What was not measured is null. A written line is never rewritten, so
+keys that this version doesn't know stay in the file (`lines` hands them on); a newer schema is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from bench.errors import UnavailableError
+
+SCHEMA = 1
+
+Status: TypeAlias = Literal[
+    "unsupported",
+    "wrong",
+    "crashed",
+    "timeout",
+    "out_of_memory",
+    "failed",
+    "invalid",
+    "contended",
+    "throttled",
+    "noisy",
+    "ok",
+]
+STATUSES: tuple[Status, ...] = Status.__args__  # type: ignore[attr-defined]  # a Literal's own list, by precedence
+USABLE: tuple[Status, ...] = ("ok", "noisy")
+"""Statuses whose rows are ranked and compared."""
+UNSTABLE: tuple[Status, ...] = ("throttled", "contended", "invalid")
+"""Statuses that make a run unstable when more than a quarter of the measured rows have them (exit 4)."""
+MEASURED: tuple[Status, ...] = (*USABLE, *UNSTABLE)
+"""Statuses of rows that were timed."""
+
+
+class Check(msgspec.Struct, kw_only=True):
+    """Relative (Frobenius) error of the output against the reference, and what was allowed."""
+
+    error: float | None
+    tolerance: float
+    passed: bool
+
+
+class Work(msgspec.Struct, kw_only=True):
+    """Nominal operations of one call, and bytes read plus written."""
+
+    operations: int
+    bytes: int
+
+
+class Executed(msgspec.Struct, kw_only=True):
+    """What the hardware executed where it is not the nominal work, and whose rating the unit has."""
+
+    operations: int
+    precision: str
+    note: str = ""
+
+
+class Time(msgspec.Struct, kw_only=True):
+    """Seconds per call over the samples of one launch; the interval is that of the median within this launch."""
+
+    median_s: float
+    q1_s: float
+    q3_s: float
+    min_s: float
+    mean_s: float
+    stdev_s: float
+    ci95_low_s: float | None
+    ci95_high_s: float | None
+    samples: int
+    calls_per_sample: int
+    timer: Literal["event", "event-busy", "graph", "host"]
+    stop: Literal["interval", "iqr", "noise-stable", "budget"]
+
+
+class Rate(msgspec.Struct, kw_only=True):
+    """From the median time."""
+
+    operations_per_s: float | None = None
+    bytes_per_s: float | None = None
+
+
+class Rated(msgspec.Struct, kw_only=True):
+    """The rated peak that a rate is set against. `kind` "undisclosed" carries no figure."""
+
+    kind: Literal["datasheet", "computed", "user", "undisclosed"]
+    operations_per_s: float | None = None
+    bytes_per_s: float | None = None
+    source: str = ""
+    clock_hz: float | None = None
+
+
+class Loss(msgspec.Struct, kw_only=True):
+    """One factor of the utilisation."""
+
+    factor: Literal["units", "clock", "memory", "launch", "kernel"]
+    ratio: float
+    why: str
+
+
+class Run(msgspec.Struct, kw_only=True, tag="run", tag_field="type"):
+    """The first line: what was asked for, by which software, where."""
+
+    schema: int = SCHEMA
+    id: str
+    started: str
+    command: list[str]
+    bench_version: str
+    method_version: int
+    suite: str | None
+    seed: int
+    launches: int = 1
+    budget_s: float | None = None
+    git: dict[str, Any] | None = None
+    host: dict[str, Any] = {}
+    software: dict[str, str] = {}
+    environment: dict[str, str] = {}
+    pinning: dict[str, Any] | None = None
+    pages: dict[str, Any] | None = None
+
+
+class Units(msgspec.Struct, kw_only=True):
+    """The compute units that a device has in use: affinity, quota and slices respected."""
+
+    kind: str
+    """multiprocessor, compute unit, core, …"""
+    in_use: int | None
+    total: int | None = None
+    why: str = ""
+    """Why fewer are in use than there are: "affinity mask", "cgroup quota 1.5", "MIG 1g.10gb"."""
+
+
+class Clock(msgspec.Struct, kw_only=True):
+    """A device's clock and how it is known."""
+
+    hz: float | None
+    source: str
+    """"model table", "cpufreq", "measured (dependent multiply chain)", "nvml", …"""
+
+
+class Device(msgspec.Struct, kw_only=True, tag="device", tag_field="type"):
+    """Identity of one device, its units in use and the ratings used for it."""
+
+    device: str
+    """As the user names it: "cuda:0", "cpu"."""
+    kind: str
+    """torch's device type."""
+    name: str
+    host: str = ""
+    rank: int = 0
+    vendor: str = ""
+    architecture: str = ""
+    capability: list[int] | None = None
+    isa: list[str] = []
+    units: Units
+    memory_bytes: int | None = None
+    caches: dict[str, int] = {}
+    """Bytes by level: "l1d", "l2", "llc"."""
+    driver: str | None = None
+    runtime: str | None = None
+    unique_id: str | None = None
+    """Hash of the device's serial or UUID: tells two cards apart, names none."""
+    pci_id: str | None = None
+    """"10de:2330": vendor and device."""
+    virtualization: str | None = None
+    mig: str | None = None
+    power_limit_w: float | None = None
+    ecc: bool | None = None
+    clock: Clock | None = None
+    precisions: dict[str, str] = {}
+    """Precision → the unit that executes it natively ("AMX-INT8", "tensor core", "FP32 FMA"); absent: not native."""
+    ratings: dict[str, Rated] = {}
+    """"fp16/fp32" (precision/accumulation) or "bandwidth" → the rating used."""
+    rating_name: str | None = None
+    """The one row of the tables that the device matched; null when none did."""
+    details: dict[str, Any] = {}
+
+
+class Measurement(msgspec.Struct, kw_only=True, tag="measurement", tag_field="type"):
+    """One case of one kernel at one precision by one implementation in one launch."""
+
+    id: str
+    device: str
+    host: str
+    rank: int
+    launch: int
+    kernel: str
+    case: dict[str, int | str]
+    precision: str
+    accumulate: str | None
+    implementation: str
+    mode: Literal["burst", "sustained"]
+    data: str
+    cache: Literal["cold", "warm", "not-applicable"]
+    status: Status
+    reason: str
+    also: list[str] = []
+    quarantine: list[str] = []
+    check: Check | None = None
+    work: Work | None = None
+    executed: Executed | None = None
+    time: Time | None = None
+    samples_s: list[float] | None = None
+    rate: Rate | None = None
+    rated: Rated | None = None
+    utilization: float | None = None
+    utilization_of: Literal["operations", "bytes"] | None = None
+    utilization_reason: str | None = None
+    losses: list[Loss] | None = None
+    telemetry: dict[str, Any] | None = None
+    spent_s: dict[str, float] = {}
+    """Wall time of this row by phase: inputs, reference, check, screen, warmup, timed, …"""
+    screened: list[dict[str, Any]] = []
+    """For "best": what the other implementations reached in the short screening, or why they were left out."""
+    warnings: list[str] = []
+
+
+class Resume(msgspec.Struct, kw_only=True, tag="resume", tag_field="type"):
+    """A run taken up again."""
+
+    resumed: str
+    command: list[str]
+
+
+class End(msgspec.Struct, kw_only=True, tag="end", tag_field="type"):
+    """How the run ended."""
+
+    status: Literal["complete", "interrupted", "failed"]
+    counts: dict[str, int]
+    exit_code: int
+    wall_s: float | None = None
+    reason: str = ""
+
+
+Record: TypeAlias = Run | Device | Measurement | Resume | End
+
+
+class RunFile(msgspec.Struct, kw_only=True):
+    """A whole run file, read."""
+
+    run: Run
+    devices: list[Device] = []
+    measurements: list[Measurement] = []
+    resumes: list[Resume] = []
+    end: End | None = None
+    truncated: bool = False
+    """Whether an unfinished last line was ignored."""
+
+    def device(self, name: str) -> Device | None:
+        """The device of that name, if the file has it."""
+        return next((d for d in self.devices if d.device == name), None)
+
+
+def run_id() -> str:
+    """A new run id: UTC time plus random bits, never a "next number", so that many writers never meet."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def encode(record: Record) -> bytes:
+    """One line of the run file, newline included. Every key of the record is written; NaN and Infinity become null."""
+    return msgspec.json.encode(record) + b"\n"
+
+
+def decode(line: bytes | str) -> Record:
+    """Read one line. Raises msgspec.ValidationError or msgspec.DecodeError on anything else."""
+    return _DECODER.decode(line)
+
+
+_DECODER: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
+
+
+def counts(measurements: list[Measurement]) -> dict[str, int]:
+    """How many measurements have each status, in order of precedence; only those that occur."""
+    tally = Counter(m.status for m in measurements)
+    return {status: tally[status] for status in STATUSES if tally[status]}
+
+
+def exit_code(measurements: list[Measurement]) -> int:
+    """The contract's exit code of a finished run: 3 nothing usable, 4 more than a quarter unstable, else 0."""
+    measured = [m for m in measurements if m.status in MEASURED]
+    unstable = [m for m in measured if m.status in UNSTABLE or m.quarantine]
+    if measured and len(unstable) * 4 > len(measured):
+        return 4
+    return 0 if any(m.status in USABLE for m in measured) else 3
+
+
+class Writer:
+    """Appends records to a run file, each line flushed to the disk before the next is measured."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # "x": a run never writes over another one's file.
+            self._file = open(path, "xb", buffering=0)
+        except OSError as error:
+            raise UnavailableError(f"--out: cannot write {path}: {error.strerror or error}") from error
+
+    def write(self, record: Record) -> None:
+        """Append one line and hand it to the disk."""
+        try:
+            self._file.write(encode(record))
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise UnavailableError(f"{self.path}: cannot write: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """The complete lines of a run file as they stand. Raises UnavailableError where it can't be read."""
+    try:
+        with open(path, "rb") as file:
+            for line in file:
+                if line.endswith(b"\n") and line.strip():
+                    yield line
+    except OSError as error:
+        raise UnavailableError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def read(path: Path) -> RunFile:
+    """Read a run file. An unfinished last line is ignored; anything foreign or newer raises UnavailableError (exit 3)."""
+    records = list(_records(path))
+    if not records or not isinstance(records[0], Run):
+        raise UnavailableError(f"{path} is not a run file: its first line is not a run record")
+    ends = [r for r in records if isinstance(r, End)]
+    return RunFile(
+        run=records[0],
+        devices=[r for r in records if isinstance(r, Device)],
+        measurements=[r for r in records if isinstance(r, Measurement)],
+        resumes=[r for r in records if isinstance(r, Resume)],
+        end=ends[-1] if ends else None,
+        truncated=_unfinished(path),
+    )
+
+
+def _records(path: Path) -> Iterator[Record]:
+    for number, line in enumerate(lines(path), start=1):
+        if number == 1:
+            _refuse_foreign(path, line)
+        try:
+            yield decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise UnavailableError(f"{path}: line {number} is not a record of a run file: {error}") from error
+
+
+def _refuse_foreign(path: Path, first: bytes) -> None:
+    """A clear word for files that are not ours, or that are too new for us."""
+    try:
+        head = msgspec.json.decode(first)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        head = None
+    if not isinstance(head, dict) or head.get("type") != "run":
+        raise UnavailableError(f"{path} is not a run file: its first line is not a run record")
+    schema = head.get("schema")
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise UnavailableError(f"{path} has schema {schema}; this version reads up to {SCHEMA}: update suanli-bench")
+
+
+def _unfinished(path: Path) -> bool:
+    with open(path, "rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
