@@ -1,0 +1,126 @@
+"""The frame of the command line: finds the command, turns errors into one line and an exit code.
+
+Only the command that is asked for is imported, so that `--help` costs no more than the standard library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final, NoReturn
+
+from bench.errors import BenchError, UsageError, unknown_name
+
+EXIT_INTERRUPTED: Final = 130
+
+COMMANDS: Final[dict[str, str]] = {
+    "run": "measure the device present and set it against its rated peak",
+    "show": "read a run file back as a table, markdown, CSV or JSON",
+    "devices": "list the devices here: what each is, what it supports, what it is rated at",
+    "kernels": "list the kernels, their cases, precisions and implementations",
+    "ratings": "search the rated peaks; say which row a reported name gets",
+    "doctor": "say what would make a measurement here bad, and how to mend it",
+}
+
+EPILOG: Final = """\
+Start with:
+  python -m bench run                        the best device here, two minutes
+  python -m bench run --device cuda          the GPU
+  python -m bench run --kernel gemm --case m=4096,n=4096,k=4096 --precision fp16
+  python -m bench show results/RUN.jsonl     read a run again
+
+Exit codes: 0 done · 2 wrong usage · 3 could not measure or read · 4 unstable machine · 130 interrupted
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose complaints are a UsageError: one line, exit 2, no usage dump."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message.removeprefix('argument ')} (see `{self.prog} --help`)")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; returns the contract's exit code and never lets a traceback out unless --debug asks for it."""
+    _tolerate_any_encoding()
+    debug = "--debug" in argv or bool(os.environ.get("BENCH_DEBUG"))
+    try:
+        code = _dispatch(list(argv))
+        sys.stdout.flush()
+    except BenchError as error:
+        if debug:
+            raise
+        print(f"bench: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("bench: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has had enough: end quietly, and keep the interpreter from flushing into the void.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def parser_for(command: str) -> argparse.ArgumentParser:
+    """The complete parser of one command."""
+    module = import_module(f"bench.cli.{command}")
+    parser = Parser(
+        prog=f"python -m bench {command}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.description = COMMANDS[command].capitalize() + "."
+    module.configure(parser)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _dispatch(argv: list[str]) -> int:
+    top = _top_parser()
+    options = [word for word in argv if word != "--debug"]
+    if not options or options[0].startswith("-"):
+        if not options:
+            top.print_help()
+            return UsageError.exit_code
+        top.parse_args(options)  # --help and --version end here, anything else is a usage error
+        return 0
+    command, *rest = options
+    if command not in COMMANDS:
+        raise unknown_name("command", command, COMMANDS)
+    args = parser_for(command).parse_args(rest)
+    args.argv = [command, *rest]
+    code: int = import_module(f"bench.cli.{command}").run(args)
+    return code
+
+
+def _top_parser() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    listing = "\n".join(f"  {name:<{width}}  {help_line}" for name, help_line in COMMANDS.items())
+    parser = Parser(
+        prog="python -m bench",
+        usage="python -m bench COMMAND [OPTIONS]",
+        description="suanli-bench: measures what a device delivers of its rated computing power, and what is missing."
+        f"\n\nCommands (each with --help):\n{listing}",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"suanli-bench {_version()}")
+    return parser
+
+
+def _version() -> str:
+    from bench import __version__
+
+    return __version__
+
+
+def _tolerate_any_encoding() -> None:
+    """A terminal without UTF-8 shows `?` for a character it lacks instead of ending the run with an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
