@@ -1,0 +1,124 @@
+"""What the built-in kernels share: seeded inputs, exact int8 products on FP32 units, and what a CPU's flags mean.
+
+Importing this does not import torch; every function does it for itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bench.kernel import DATA, DeviceView
+from bench.precision import PRECISIONS
+
+if TYPE_CHECKING:
+    import torch
+
+EXACT_INT8_TERMS: Final = 1024
+"""Most int8 products that FP32 sums exactly: 1024 · (−128)² = 2**24, up to which every integer is an FP32 number."""
+
+TF32_DROPPED_BITS: Final = 13
+"""Mantissa bits that FP32 (23) has and TF32 (10) has not (NVIDIA A100 whitepaper, "TF32")."""
+
+# Flags as Linux spells them in /proc/cpuinfo, x86 first, then Arm.
+INT8_FLAGS: Final = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
+FP16_FLAGS: Final = frozenset({"avx512_fp16", "amx_fp16", "asimdhp", "asimdfhm"})
+BF16_FLAGS: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def int8_units(device: DeviceView) -> bool:
+    """Whether a CPU multiplies int8 with 32-bit accumulation in one instruction (VNNI, AMX, SDOT or I8MM)."""
+    return not INT8_FLAGS.isdisjoint(device.isa)
+
+
+def fp16_units(device: DeviceView) -> bool:
+    """Whether a CPU multiplies FP16 without converting it first (AVX512-FP16, AMX-FP16, Arm's FP16 arithmetic)."""
+    return not FP16_FLAGS.isdisjoint(device.isa)
+
+
+def bf16_units(device: DeviceView) -> bool:
+    """Whether a CPU multiplies BF16 without converting it first (AVX512-BF16, AMX-BF16, Arm's BF16 dot products)."""
+    return not BF16_FLAGS.isdisjoint(device.isa)
+
+
+def torch_dtype(precision: str, device: DeviceView) -> torch.dtype:
+    """The storage type of a precision on a device.
+
+    FP8 is OCP's e4m3fn everywhere but on AMD's gfx940–gfx942, whose units take the e4m3fnuz encoding only
+    (AMD CDNA 3 ISA guide; `torch._scaled_mm` refuses the other one there).
+    """
+    import torch
+
+    if precision == "fp8" and device.architecture.startswith("gfx94"):
+        return torch.float8_e4m3fnuz
+    dtype: torch.dtype = getattr(torch, PRECISIONS[precision].torch_dtype)
+    return dtype
+
+
+def fill(
+    shape: tuple[int, ...],
+    precision: str,
+    data: str,
+    device: DeviceView,
+    generator: torch.Generator,
+    *,
+    memory_format: torch.memory_format | None = None,
+) -> torch.Tensor:
+    """A tensor of `shape` at `precision` on the device, filled as `data` (one of `bench.kernel.DATA`) says.
+
+    Drawn from the CPU `generator` and then moved, so that a seed gives the same values on every device. Floating
+    point: standard normal, or uniform over [−1, 1); int8: every integer of [−128, 127] alike for both. tf32 values
+    are rounded to TF32 first, so that rounding them again changes nothing; fp32 values keep their full mantissa, so
+    that a product that silently ran at TF32 fails its check. fp8 values stay far below saturation (448, or 240 for
+    e4m3fnuz) at a scale of one.
+    """
+    if data not in DATA:
+        raise ValueError(f"data={data!r} is none of {', '.join(DATA)}")
+    tensor = _drawn(shape, precision, data, generator)
+    if precision == "tf32":
+        tensor = round_to_tf32(tensor)
+    if memory_format is not None:
+        tensor = tensor.contiguous(memory_format=memory_format)
+    return tensor.to(torch_dtype(precision, device)).to(device.torch_device)
+
+
+def _drawn(shape: tuple[int, ...], precision: str, data: str, generator: torch.Generator) -> torch.Tensor:
+    """The values of `fill`, on the CPU, at the precision that they are drawn in."""
+    import torch
+
+    dtype = {"fp64": torch.float64, "int8": torch.int8}.get(precision, torch.float32)
+    if data == "zeros":
+        return torch.zeros(shape, dtype=dtype)
+    if data == "ones":
+        return torch.ones(shape, dtype=dtype)
+    tensor = torch.empty(shape, dtype=dtype)
+    if dtype == torch.int8:
+        return tensor.random_(-128, 128, generator=generator)
+    if data == "uniform":
+        return tensor.uniform_(-1.0, 1.0, generator=generator)
+    return tensor.normal_(generator=generator)
+
+
+def round_to_tf32(tensor: torch.Tensor) -> torch.Tensor:
+    """An FP32 tensor rounded to TF32's 10 mantissa bits, to nearest, ties away from zero; stored as FP32."""
+    import torch
+
+    half = 1 << (TF32_DROPPED_BITS - 1)
+    bits = tensor.contiguous().view(torch.int32)
+    return ((bits + half) & -(1 << TF32_DROPPED_BITS)).view(torch.float32)
+
+
+def int8_matmul_on_fp32(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The exact int32 product of int8 `a` (…, m, k) and int8 `b` (…, k, n), carried by the FP32 units.
+
+    Each block of at most `EXACT_INT8_TERMS` terms is exact in FP32 whatever the order of its sums, and the blocks are
+    added as int32. Does not synchronise. Exact while k < 2**17, as int32 accumulation itself is.
+    """
+    import torch
+
+    total: torch.Tensor | None = None
+    for start in range(0, a.shape[-1], EXACT_INT8_TERMS):
+        stop = start + EXACT_INT8_TERMS
+        block = torch.matmul(a[..., start:stop].float(), b[..., start:stop, :].float()).to(torch.int32)
+        total = block if total is None else total.add_(block)
+    assert total is not None, "a case has k >= 1"
+    return total
