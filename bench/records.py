@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -34,7 +34,9 @@ Status: TypeAlias = Literal[
     "noisy",
     "ok",
 ]
-STATUSES: tuple[Status, ...] = Status.__args__  # type: ignore[attr-defined]  # a Literal's own list, by precedence
+STATUSES: tuple[Status, ...] = get_args(Status)
+"""Every status, by precedence."""
+UtilizationOf: TypeAlias = Literal["operations", "bytes"]
 USABLE: tuple[Status, ...] = ("ok", "noisy")
 """Statuses whose rows are ranked and compared."""
 UNSTABLE: tuple[Status, ...] = ("throttled", "contended", "invalid")
@@ -214,7 +216,7 @@ class Measurement(msgspec.Struct, kw_only=True, tag="measurement", tag_field="ty
     rate: Rate | None = None
     rated: Rated | None = None
     utilization: float | None = None
-    utilization_of: Literal["operations", "bytes"] | None = None
+    utilization_of: UtilizationOf | None = None
     utilization_reason: str | None = None
     losses: list[Loss] | None = None
     telemetry: dict[str, Any] | None = None
@@ -266,6 +268,11 @@ def run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
 
 
+def now() -> str:
+    """The time now, ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 def encode(record: Record) -> bytes:
     """One line of the run file, newline included. Every key of the record is written; NaN and Infinity become null."""
     return msgspec.json.encode(record) + b"\n"
@@ -295,7 +302,7 @@ def exit_code(measurements: list[Measurement]) -> int:
 
 
 class Writer:
-    """Appends records to a run file, each line flushed to the disk before the next is measured."""
+    """Appends records to a new run file, each line flushed to the disk before the next is measured."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,0 +1,89 @@
+"""Sets a measured row against its rating: which rated figure applies, the share of it, and whether it is plausible."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from bench import records
+from bench.kernel import Role
+from bench.ratings import DeviceRatings, Tables, clock_adjusted_peak
+
+PLAUSIBLE: Final = 1.02
+"""Largest believable rate over the clock-adjusted peak of the unit that executes it (method, validity)."""
+
+BANDWIDTH: Final = "bandwidth"
+
+
+@dataclass(frozen=True)
+class Denominators:
+    """What the rows of one device are set against."""
+
+    device: records.Device
+    ratings: DeviceRatings
+    tables: Tables
+
+    def key(self, role: Role, precision: str, accumulate: str | None) -> str:
+        """The name of the rating that applies: "precision/accumulate", or "bandwidth" by the kernel's role."""
+        return BANDWIDTH if role is Role.BANDWIDTH else f"{precision}/{accumulate}"
+
+    def plausible_peak(self, key: str) -> float | None:
+        """The most that the unit can do at the highest clock known of the device; None when unknown."""
+        rated = self.ratings.peaks.get(key)
+        figure = _figure(rated, key)
+        clock = self.device.clock.hz if self.device.clock else None
+        adjusted = clock_adjusted_peak(self.device, key, clock, self.tables) if clock else None
+        known = [peak for peak in (figure, adjusted) if peak]
+        return max(known) if known else None
+
+
+def rate_row(row: records.Measurement, role: Role, denominators: Denominators) -> records.Measurement:
+    """The row with its rating, utilisation and plausibility filled in; rows that were not timed come back unrated."""
+    if row.status not in records.MEASURED or row.rate is None:
+        reason = f"not measured: {row.status}"
+        return msgspec.structs.replace(row, utilization_reason=reason)
+    key = denominators.key(role, row.precision, row.accumulate)
+    rated = denominators.ratings.peaks.get(key)
+    figure = _figure(rated, key)
+    of: records.UtilizationOf = "bytes" if key == BANDWIDTH else "operations"
+    achieved = row.rate.bytes_per_s if of == "bytes" else row.rate.operations_per_s
+    row = msgspec.structs.replace(row, rated=rated)
+    if figure is None or achieved is None:
+        return msgspec.structs.replace(row, utilization_reason=denominators.ratings.reason(key))
+    row = msgspec.structs.replace(row, utilization=achieved / figure, utilization_of=of)
+    return _plausible(row, key, denominators)
+
+
+def _plausible(row: records.Measurement, key: str, denominators: Denominators) -> records.Measurement:
+    """`invalid` where the rate is above what the executing unit can do at the highest clock known."""
+    assert row.time is not None
+    if row.executed is not None:
+        key = f"{row.executed.precision}/{_native_accumulate(row.executed.precision)}"
+        executed_per_s: float | None = row.executed.operations / row.time.median_s
+    elif key == BANDWIDTH:
+        return row  # a rate above the memory's is the cache's: the row says `warm`, the rating can't refute it
+    else:
+        executed_per_s = row.rate.operations_per_s if row.rate else None
+    peak = denominators.plausible_peak(key)
+    if peak is None or executed_per_s is None or executed_per_s <= PLAUSIBLE * peak:
+        return row
+    reason = (
+        f"{executed_per_s / peak:.2f} × the {key} peak of {peak / 1e12:.4g} T/s at the highest clock known: "
+        "wrong rating row, a sparse figure, work removed, or a clock above the one rated"
+    )
+    also = [row.status, *row.also] if row.status != "ok" else row.also
+    return msgspec.structs.replace(row, status="invalid", reason=reason, also=list(also))
+
+
+def _native_accumulate(precision: str) -> str:
+    from bench.precision import PRECISIONS
+
+    return PRECISIONS[precision].accumulate
+
+
+def _figure(rated: records.Rated | None, key: str) -> float | None:
+    if rated is None:
+        return None
+    return rated.bytes_per_s if key == BANDWIDTH else rated.operations_per_s

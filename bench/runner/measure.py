@@ -1,0 +1,314 @@
+"""One row, inside the worker: inputs, reference, candidates checked and screened, the winner timed.
+
+Every way in which that can end is a status with a reason; nothing is raised past `measure_row` but a user's error.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from bench import plugins, records
+from bench.devices import Backend, backend, view
+from bench.kernel import Call, Implementation, Inputs, Kernel
+from bench.kernel import Work as KernelWork
+from bench.runner.protocol import Measure
+from bench.timing import CachePlan, Expected, Timing, compare, measure, plan_cache, prepare, screen
+
+if TYPE_CHECKING:
+    from bench.kernel import DeviceView
+
+ProgressSink = Callable[[str, str], None]
+
+SCREEN_SHARE: Final = 0.25
+"""Of a row's budget, the most that choosing among implementations may take (ours)."""
+SCREEN_ONE_S: Final = 0.15
+"""Seconds of screening per implementation: enough to tell a factor of two apart, not a percent (ours)."""
+SCREEN_GIVE_UP: Final = 4.0
+"""A candidate whose first call after warm-up takes this many times the fastest so far is not screened further (ours)."""
+TIMED_MINIMUM_S: Final = 0.6
+"""Timed even when set-up has used up the row's budget: the stopping rules ask for at least 0.5 s."""
+FREE_MEMORY_SHARE: Final = 0.8
+"""Of the free memory, what inputs, outputs and a float64 reference together may take."""
+
+
+@dataclass
+class Outcome:
+    """What has become of a row so far."""
+
+    status: records.Status = "failed"
+    reason: str = ""
+    implementation: Implementation | None = None
+    check: records.Check | None = None
+    timing: Timing | None = None
+    screened: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    spent_s: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Add the wall time of the block to the row's account."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.spent_s[name] = self.spent_s.get(name, 0.0) + time.perf_counter() - started
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An implementation that has passed its check on the first copy of the inputs."""
+
+    implementation: Implementation
+    call: Call
+    check: records.Check
+
+
+class Row:
+    """One row being measured: what the phases share."""
+
+    def __init__(self, request: Measure, device: records.Device, progress: ProgressSink) -> None:
+        self.request = request
+        self.started = time.perf_counter()
+        self.progress = progress
+        self.device = device
+        self.view: DeviceView = view(device)
+        self.backend: Backend = backend(device)
+        self.kernel: Kernel = plugins.load().kernel(request.kernel)
+        self.implementations = plugins.load().implementations(request.kernel)
+        self.work: KernelWork = self.kernel.work(request.case, request.precision)
+        self.outcome = Outcome()
+
+    def remaining_s(self) -> float:
+        """What is left of the row's budget."""
+        return self.request.budget_s - (time.perf_counter() - self.started)
+
+    def inputs(self, copy: int) -> Inputs:
+        """Copy number `copy` of the inputs, each from a seed of its own."""
+        import torch
+
+        generator = torch.Generator().manual_seed(self.request.seed * 1_000_003 + copy)
+        tensors = self.kernel.inputs(self.request.case, self.request.precision, self.view, self.request.data, generator)
+        return Inputs(self.request.case, self.request.precision, self.view, tensors)
+
+
+def measure_row(request: Measure, device: records.Device, progress: ProgressSink) -> records.Measurement:
+    """Measure one row and return its record, without rating; statuses from unsupported to ok."""
+    row = Row(request, device, progress)
+    try:
+        import torch
+
+        with torch.inference_mode(), row.backend.precision_mode(request.precision):
+            _measure(row)
+    except Exception as error:  # a kernel may raise anything: it costs its own row
+        row.outcome.status, row.outcome.reason = _failure(row.backend, error)
+    finally:
+        row.backend.empty_cache()
+    return _record(row)
+
+
+def _measure(row: Row) -> None:
+    outcome = row.outcome
+    if not _fits(row):
+        return
+    with outcome.phase("inputs"):
+        row.progress("inputs", "")
+        first = row.inputs(0)
+    with outcome.phase("reference"):
+        row.progress("reference", "")
+        expected = prepare(row.kernel, first, row.request.seed)
+    candidates = _checked(row, first, expected)
+    if not candidates:
+        return
+    plan = _cache_plan(row)
+    winner = _fastest(row, candidates, plan)
+    outcome.implementation, outcome.check = winner.implementation, winner.check
+    calls = _copies(row, winner, plan)
+    row.progress("timing", winner.implementation.name)
+    with outcome.phase("measure"):
+        outcome.timing = measure(
+            calls,
+            row.backend,
+            plan=plan,
+            capturable=winner.implementation.capturable,
+            budget_s=max(TIMED_MINIMUM_S, row.remaining_s()),
+        )
+    outcome.warnings.extend(outcome.timing.warnings)
+    _check_after(row, winner, calls)
+    if outcome.status != "wrong":
+        _judge(outcome, outcome.timing)
+
+
+def _fits(row: Row) -> bool:
+    """Whether inputs and output fit into what memory is free, before anything is allocated."""
+    free = row.backend.memory_free_bytes()
+    needed = row.work.bytes_read + row.work.bytes_written
+    if free is None or needed <= free * FREE_MEMORY_SHARE:
+        return True
+    row.outcome.status = "out_of_memory"
+    row.outcome.reason = f"inputs and output need {needed / 1e9:.3g} GB, {free / 1e9:.3g} GB are free"
+    return False
+
+
+def _checked(row: Row, first: Inputs, expected: Expected) -> list[Candidate]:
+    """Build and call each candidate once and keep those that give the right answer.
+
+    The row gets the worst status among them where none does.
+    """
+    outcome = row.outcome
+    passed: list[Candidate] = []
+    failures: list[tuple[records.Status, str]] = []
+    for name in row.request.implementations:
+        implementation = row.implementations[name]
+        row.progress("check", name)
+        try:
+            with outcome.phase("build"):
+                call = implementation.build(row.kernel, first)
+            with outcome.phase("check"):
+                output = call()
+                row.backend.synchronize()
+                check, reason = compare(expected, output, implementation.accumulates(row.request.precision))
+                del output
+        except Exception as error:  # the next candidate may do better
+            status, reason = _failure(row.backend, error)
+            row.backend.empty_cache()
+        else:
+            if check.passed:
+                passed.append(Candidate(implementation, call, check))
+                continue
+            status = "wrong"
+            outcome.check = check
+        failures.append((status, f"{name}: {reason}"))
+        outcome.screened.append({"implementation": name, "status": status, "reason": reason})
+    if not passed:
+        worst = min(failures, key=lambda failure: records.STATUSES.index(failure[0]))
+        outcome.status, outcome.reason = worst[0], "; ".join(reason for _, reason in failures)
+        if len(row.request.implementations) == 1:
+            outcome.implementation = row.implementations[row.request.implementations[0]]
+    return passed
+
+
+def _fastest(row: Row, candidates: Sequence[Candidate], plan: CachePlan) -> Candidate:
+    """The candidate with the shortest call in a brief look; alone, it needs none."""
+    if len(candidates) == 1:
+        return candidates[0]
+    per_candidate_s = min(SCREEN_ONE_S, SCREEN_SHARE * max(row.remaining_s(), 0.0) / len(candidates))
+    times: list[tuple[float, Candidate]] = []
+    with row.outcome.phase("screen"):
+        for candidate in candidates:
+            name = candidate.implementation.name
+            row.progress("screen", name)
+            seconds = screen([candidate.call], row.backend, plan, seconds=per_candidate_s)
+            times.append((seconds, candidate))
+            row.outcome.screened.append({"implementation": name, "status": "ok", "screened_s": seconds})
+    return min(times, key=lambda pair: pair[0])[1]
+
+
+def _cache_plan(row: Row) -> CachePlan:
+    return plan_cache(
+        row.request.cache,
+        call_bytes=row.work.bytes,
+        input_bytes=row.kernel.input_bytes(row.request.case, row.request.precision),
+        cache_bytes=row.view.cache_bytes,
+        memory_budget=row.backend.memory_free_bytes(),
+        device_type=row.view.type,
+    )
+
+
+def _copies(row: Row, winner: Candidate, plan: CachePlan) -> list[Call]:
+    """The winner built on each rotated copy of the inputs; the first copy is already there."""
+    calls = [winner.call]
+    with row.outcome.phase("copies"):
+        for copy in range(1, plan.copies):
+            row.progress("copies", f"{copy + 1}/{plan.copies}")
+            calls.append(winner.implementation.build(row.kernel, row.inputs(copy)))
+    return calls
+
+
+def _check_after(row: Row, winner: Candidate, calls: Sequence[Call]) -> None:
+    """Once more after the timing, on the last copy: a cached or stale output can't have passed both."""
+    outcome = row.outcome
+    with outcome.phase("check"):
+        row.progress("check", "after timing")
+        copy = len(calls) - 1
+        inputs = row.inputs(copy)
+        expected = prepare(row.kernel, inputs, row.request.seed + 1)
+        output = calls[copy]()
+        row.backend.synchronize()
+        check, reason = compare(expected, output, winner.implementation.accumulates(row.request.precision))
+    if not check.passed:
+        outcome.status, outcome.check = "wrong", check
+        outcome.reason = f"right before the timing, wrong after it: {reason}"
+        outcome.timing = None
+
+
+def _judge(outcome: Outcome, timing: Timing) -> None:
+    if timing.reached_target:
+        outcome.status, outcome.reason = "ok", ""
+    else:
+        outcome.status, outcome.reason = "noisy", timing.noise_reason
+
+
+def _failure(device: Backend, error: BaseException) -> tuple[records.Status, str]:
+    """The status and reason of an exception raised by a kernel."""
+    message = " ".join(str(error).split())[:300] or "no message"
+    if device.is_out_of_memory(error):
+        return "out_of_memory", message
+    if isinstance(error, NotImplementedError):
+        return "unsupported", message
+    return "failed", f"{type(error).__name__}: {message}"
+
+
+def _record(row: Row) -> records.Measurement:
+    request, outcome, timing = row.request, row.outcome, row.outcome.timing
+    name = outcome.implementation.name if outcome.implementation else _label(request.implementations)
+    return records.Measurement(
+        id=request.id,
+        device=request.device,
+        host=row.device.host,
+        rank=row.device.rank,
+        launch=request.launch,
+        kernel=request.kernel,
+        case=request.case,
+        precision=request.precision,
+        accumulate=outcome.implementation.accumulates(request.precision) if outcome.implementation else None,
+        implementation=name,
+        mode=request.mode,
+        data=request.data,
+        cache=timing.cache if timing else request.cache,
+        status=outcome.status,
+        reason=outcome.reason,
+        check=outcome.check,
+        work=records.Work(operations=row.work.operations, bytes=row.work.bytes),
+        executed=_executed(row),
+        time=timing.to_time() if timing else None,
+        samples_s=timing.thinned_samples_s() if timing else None,
+        rate=_rate(row.work, timing.to_time().median_s) if timing else None,
+        spent_s=outcome.spent_s | (timing.spent_s if timing else {}),
+        screened=outcome.screened,
+        warnings=outcome.warnings,
+    )
+
+
+def _label(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else "best"
+
+
+def _executed(row: Row) -> records.Executed | None:
+    implementation = row.outcome.implementation
+    if implementation is None or implementation.executed is None:
+        return None
+    executed = implementation.executed(row.request.case, row.request.precision, row.view)
+    if executed is None:
+        return None
+    return records.Executed(operations=executed.operations, precision=executed.precision, note=executed.note)
+
+
+def _rate(work: KernelWork, median_s: float) -> records.Rate:
+    return records.Rate(
+        operations_per_s=work.operations / median_s if work.operations else None,
+        bytes_per_s=work.bytes / median_s if work.bytes else None,
+    )

@@ -1,0 +1,136 @@
+"""What a run will measure: pure, without torch, from the options, the device's description and the plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bench.errors import UsageError, unknown_name
+from bench.kernel import SUITES, Case, DeviceView, Implementation, Kernel, Role, iterate_cases
+from bench.plugins import Plugins
+from bench.precision import PRECISIONS
+
+EVERYWHERE: Final = ("fp32", "fp16", "int8")
+"""Precisions that a run asks of every device, native or not: what its rating is quoted in most."""
+
+BEST: Final = "best"
+ALL: Final = "all"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the user asked to measure; None means the default."""
+
+    suite: str = "quick"
+    kernels: tuple[str, ...] | None = None
+    precisions: tuple[str, ...] | None = None
+    cases: tuple[str, ...] = ()
+    implementation: str = BEST
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row to measure: several candidates mean that the fastest right one is wanted."""
+
+    kernel: str
+    role: Role
+    case: Case
+    precision: str
+    candidates: tuple[str, ...]
+    unsupported: tuple[tuple[str, str], ...]
+    """(implementation, reason) of those that can't take the row: printed, never skipped in silence."""
+
+
+def check(selection: Selection, plugins: Plugins) -> None:
+    """Refuse unknown names and impossible combinations before a worker is started; raises UsageError."""
+    if selection.suite not in SUITES:
+        raise unknown_name("--suite", selection.suite, SUITES)
+    for name in selection.kernels or ():
+        plugins.kernel(name)
+    for name in selection.precisions or ():
+        if name not in PRECISIONS:
+            raise unknown_name("--precision", name, PRECISIONS)
+    if selection.cases and len(selection.kernels or ()) != 1:
+        given = ", ".join(selection.kernels or ()) or "none"
+        raise UsageError(f"--case needs exactly one --kernel, given: {given}; choose from {', '.join(plugins.kernels)}")
+    for text in selection.cases:
+        plugins.kernel((selection.kernels or ())[0]).parse_case(text)
+    _check_implementation(selection, plugins)
+
+
+def items(selection: Selection, plugins: Plugins, device: DeviceView, native: Sequence[str]) -> list[Item]:
+    """The rows of a run on one device, the first case of every kernel before the second of any.
+
+    That order means that a run that is cut short has seen every kernel and precision. `native` are the precisions
+    that the device executes natively.
+    """
+    rows: list[tuple[int, Item]] = []
+    for name in selection.kernels or _default_kernels(plugins):
+        kernel = plugins.kernel(name)
+        wanted = _precisions(selection, kernel, native)
+        for position, case in enumerate(_cases(selection, kernel, device)):
+            for precision in wanted:
+                rows.extend((position, item) for item in _items(selection, plugins, kernel, case, precision, device))
+    return [item for _, item in sorted(rows, key=lambda row: row[0])]
+
+
+def _items(
+    selection: Selection, plugins: Plugins, kernel: Kernel, case: Case, precision: str, device: DeviceView
+) -> Iterator[Item]:
+    implementations = _chosen(selection, plugins.implementations(kernel.name))
+    if not implementations:
+        return  # an implementation asked for by name that only other kernels have
+    reasons = {name: _reason(kernel, impl, case, precision, device) for name, impl in implementations.items()}
+    able = tuple(name for name, reason in reasons.items() if not reason)
+    unable = tuple((name, reason) for name, reason in reasons.items() if reason)
+    if selection.implementation == ALL:
+        # Side by side: a row each, and those that lack the precision altogether are not rows.
+        for name, impl in implementations.items():
+            if precision in impl.precisions:
+                candidates = (name,) if name in able else ()
+                reason = tuple(pair for pair in unable if pair[0] == name)
+                yield Item(kernel.name, kernel.role, case, precision, candidates, reason)
+    else:
+        yield Item(kernel.name, kernel.role, case, precision, able, unable)
+
+
+def _reason(kernel: Kernel, impl: Implementation, case: Case, precision: str, device: DeviceView) -> str:
+    if precision not in kernel.precisions:
+        return f"{kernel.name} has no meaning at {precision}; it has {', '.join(kernel.precisions)}"
+    return impl.reason_unsupported(case, precision, device)
+
+
+def _cases(selection: Selection, kernel: Kernel, device: DeviceView) -> list[dict[str, int | str]]:
+    if selection.cases:
+        return [kernel.parse_case(text) for text in selection.cases]
+    return list(iterate_cases(kernel, [selection.suite], device))
+
+
+def _precisions(selection: Selection, kernel: Kernel, native: Sequence[str]) -> list[str]:
+    if selection.precisions:
+        return list(selection.precisions)
+    wanted = {*EVERYWHERE, *native}
+    return [name for name in PRECISIONS if name in wanted and name in kernel.precisions]
+
+
+def _default_kernels(plugins: Plugins) -> list[str]:
+    """Compute kernels, and the bandwidth that bounds them; other roles are asked for by name."""
+    if not plugins.kernels:
+        raise UsageError("no kernels are installed: run `python -m pip install .` in the checkout first")
+    return [name for name, kernel in plugins.kernels.items() if kernel.role in (Role.COMPUTE, Role.BANDWIDTH)]
+
+
+def _chosen(selection: Selection, implementations: dict[str, Implementation]) -> dict[str, Implementation]:
+    if selection.implementation in (BEST, ALL):
+        return implementations
+    return {name: impl for name, impl in implementations.items() if name == selection.implementation}
+
+
+def _check_implementation(selection: Selection, plugins: Plugins) -> None:
+    if selection.implementation in (BEST, ALL):
+        return
+    names = selection.kernels or tuple(plugins.kernels)
+    there_are = {name for kernel in names for name in plugins.implementations(kernel)}
+    if selection.implementation not in there_are:
+        raise unknown_name("--implementation", selection.implementation, {BEST, ALL, *there_are})

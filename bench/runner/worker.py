@@ -1,0 +1,114 @@
+"""The worker process: imports torch, describes the devices and measures one row after another.
+
+Started as `python -m bench.runner.worker READ_FD WRITE_FD`. It serves a whole run; the parent starts another one only
+when it dies. What it measures is in `bench.runner.measure`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from bench import records
+from bench.errors import BenchError
+from bench.runner.protocol import (
+    Channel,
+    Describe,
+    Described,
+    EndOfStream,
+    Measure,
+    Measured,
+    Progress,
+    Refused,
+    Request,
+    Stop,
+)
+
+RECORDED_DISTRIBUTIONS: Final = (
+    "torch",
+    "triton",
+    "numpy",
+    "psutil",
+    "nvidia-ml-py",
+    "torch-npu",
+    "torch-mlu",
+    "torch-musa",
+)
+
+
+def main(read_fd: int, write_fd: int) -> None:
+    """Answer the parent's requests until it says stop or is gone."""
+    _die_with_parent()
+    channel = Channel(read_fd, write_fd, expects=Request)
+    devices: dict[str, records.Device] = {}
+    try:
+        while not isinstance(request := channel.receive(), Stop):
+            try:
+                if isinstance(request, Describe):
+                    described = _describe(request)
+                    devices = {device.device: device for device in described.devices}
+                    channel.send(described)
+                else:
+                    channel.send(Measured(measurement=_measure(request, devices, channel)))
+            except BenchError as error:
+                channel.send(Refused(message=str(error), exit_code=error.exit_code))
+    except EndOfStream:
+        pass
+    # Not sys.exit: a broken kernel's atexit handlers and C++ destructors must not hold the run up at its end.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _describe(request: Describe) -> Described:
+    import torch
+
+    from bench.devices import discover
+
+    if request.threads is not None:
+        torch.set_num_threads(request.threads)
+    found = discover(request.selection)
+    pinning: dict[str, Any] = {
+        "torch_threads": torch.get_num_threads(),
+        "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+    }
+    return Described(devices=found, software=_software(), pinning=pinning)
+
+
+def _measure(request: Measure, devices: dict[str, records.Device], channel: Channel) -> records.Measurement:
+    from bench.runner.measure import measure_row
+
+    def progress(phase: str, detail: str = "") -> None:
+        channel.send(Progress(phase=phase, detail=detail))
+
+    return measure_row(request, devices[request.device], progress)
+
+
+def _software() -> dict[str, str]:
+    found = {}
+    for name in RECORDED_DISTRIBUTIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    import torch
+
+    found["torch"] = torch.__version__  # the distribution's metadata lacks the +cpu, +cu130, +rocm
+    return found
+
+
+def _die_with_parent() -> None:
+    """On Linux the kernel ends this process when its parent dies, even while it is stuck in a long call."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+    import signal
+
+    PR_SET_PDEATHSIG = 1  # noqa: N806  # the kernel's own name, prctl(2)
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
