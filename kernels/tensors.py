@@ -5,6 +5,7 @@ Importing this does not import torch; every function does it for itself.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from bench.kernel import DATA, DeviceView
@@ -25,6 +26,11 @@ FP16_FLAGS: Final = frozenset({"avx512_fp16", "amx_fp16", "asimdhp", "asimdfhm"}
 BF16_FLAGS: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
+# What oneDNN asks of an x86 processor (ideep: has_bf16_type_support, has_fp16_type_support), again as Linux spells it.
+ONEDNN_BF16_FLAGS: Final = frozenset({"avx512bw", "avx512vl", "avx512dq"})
+ONEDNN_INT8_FLAGS: Final = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
+
+
 def int8_units(device: DeviceView) -> bool:
     """Whether a CPU multiplies int8 with 32-bit accumulation in one instruction (VNNI, AMX, SDOT or I8MM)."""
     return not INT8_FLAGS.isdisjoint(device.isa)
@@ -38,6 +44,23 @@ def fp16_units(device: DeviceView) -> bool:
 def bf16_units(device: DeviceView) -> bool:
     """Whether a CPU multiplies BF16 without converting it first (AVX512-BF16, AMX-BF16, Arm's BF16 dot products)."""
     return not BF16_FLAGS.isdisjoint(device.isa)
+
+
+def onednn_reason(precision: str, device: DeviceView) -> str:
+    """Why torch's oneDNN has no fast and right path for fp16, bf16 or int8 on this CPU; "" when it has one.
+
+    The conditions are torch's own (ATen/native/mkldnn/Utils.h: mkldnn_fp16_device_check, mkldnn_bf16_device_check).
+    Where they fail, torch's FP16 and BF16 products are scalar loops; int8 products of oneDNN without VNNI sum pairs in
+    saturating 16-bit registers and are wrong for full-range data.
+    """
+    isa = device.isa
+    if precision == "fp16" and isa.isdisjoint({"avx512_fp16", "avx_ne_convert"}):
+        return "torch has no fast FP16 on this CPU: oneDNN needs AVX512-FP16 or AVX-NE-CONVERT"
+    if precision == "bf16" and not (isa >= ONEDNN_BF16_FLAGS or not isa.isdisjoint({"avx_ne_convert", "bf16"})):
+        return "torch has no fast BF16 on this CPU: oneDNN needs AVX-512, AVX-NE-CONVERT or Arm's BF16 instructions"
+    if precision == "int8" and isa.isdisjoint(ONEDNN_INT8_FLAGS):
+        return "oneDNN's int8 products are exact with VNNI or AMX only; without them they saturate at 16 bits"
+    return ""
 
 
 def torch_dtype(precision: str, device: DeviceView) -> torch.dtype:
@@ -107,6 +130,31 @@ def round_to_tf32(tensor: torch.Tensor) -> torch.Tensor:
     return ((bits + half) & -(1 << TF32_DROPPED_BITS)).view(torch.float32)
 
 
+def poisoned(shape: tuple[int, ...], dtype: torch.dtype, device: DeviceView) -> torch.Tensor:
+    """An output buffer full of NaN, or of the smallest integer: a call that writes nothing can't pass its check.
+
+    For implementations that write to one buffer, as a BLAS caller's do: a fresh output each call costs a CPU page
+    faults, which are the allocator's time and not the kernel's.
+    """
+    import torch
+
+    value = float("nan") if dtype.is_floating_point else torch.iinfo(dtype).min
+    return torch.full(shape, value, dtype=dtype, device=device.torch_device)
+
+
+def exact_int8_blocks(terms: int, products_per_term: int = 1) -> list[tuple[int, int]]:
+    """Split a sum of `terms` · `products_per_term` int8 products into ranges of terms that FP32 sums exactly.
+
+    As few and as even as can be; each holds at most `EXACT_INT8_TERMS` products. ValueError where one term has more.
+    """
+    longest = EXACT_INT8_TERMS // products_per_term
+    if longest == 0:
+        raise ValueError(f"{products_per_term} int8 products a term are more than FP32 sums exactly")
+    count = -(-terms // longest)
+    edges = [terms * i // count for i in range(count + 1)]
+    return list(pairwise(edges))
+
+
 def int8_matmul_on_fp32(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """The exact int32 product of int8 `a` (…, m, k) and int8 `b` (…, k, n), carried by the FP32 units.
 
@@ -116,8 +164,7 @@ def int8_matmul_on_fp32(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     import torch
 
     total: torch.Tensor | None = None
-    for start in range(0, a.shape[-1], EXACT_INT8_TERMS):
-        stop = start + EXACT_INT8_TERMS
+    for start, stop in exact_int8_blocks(a.shape[-1]):
         block = torch.matmul(a[..., start:stop].float(), b[..., start:stop, :].float()).to(torch.int32)
         total = block if total is None else total.add_(block)
     assert total is not None, "a case has k >= 1"
