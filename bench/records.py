@@ -309,7 +309,7 @@ class Writer:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # "x": a run never writes over another one's file.
-            self._file = open(path, "xb", buffering=0)
+            self._file = open(path, "xb", buffering=0)  # noqa: SIM115  # open for the whole run
         except OSError as error:
             raise UnavailableError(f"--out: cannot write {path}: {error.strerror or error}") from error
 
@@ -325,6 +325,16 @@ class Writer:
         self._file.close()
 
 
+def find(path: Path) -> Path:
+    """The run file meant by a path: itself, or a folder's newest. Raises UnavailableError where there is none."""
+    if not path.is_dir():
+        return path
+    found = sorted(path.glob("*.jsonl"), key=lambda file: file.stat().st_mtime)
+    if not found:
+        raise UnavailableError(f"no run file (*.jsonl) in {path}")
+    return found[-1]
+
+
 def lines(path: Path) -> Iterator[bytes]:
     """The complete lines of a run file as they stand. Raises UnavailableError where it can't be read."""
     try:
@@ -337,7 +347,7 @@ def lines(path: Path) -> Iterator[bytes]:
 
 
 def read(path: Path) -> RunFile:
-    """Read a run file. An unfinished last line is ignored; anything foreign or newer raises UnavailableError (exit 3)."""
+    """Read a run file. An unfinished last line is ignored; anything foreign or newer raises UnavailableError."""
     records = list(_records(path))
     if not records or not isinstance(records[0], Run):
         raise UnavailableError(f"{path} is not a run file: its first line is not a run record")

@@ -27,8 +27,6 @@ SCREEN_SHARE: Final = 0.25
 """Of a row's budget, the most that choosing among implementations may take (ours)."""
 SCREEN_ONE_S: Final = 0.15
 """Seconds of screening per implementation: enough to tell a factor of two apart, not a percent (ours)."""
-SCREEN_GIVE_UP: Final = 4.0
-"""A candidate whose first call after warm-up takes this many times the fastest so far is not screened further (ours)."""
 TIMED_MINIMUM_S: Final = 0.6
 """Timed even when set-up has used up the row's budget: the stopping rules ask for at least 0.5 s."""
 FREE_MEMORY_SHARE: Final = 0.8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from bench.runner.protocol import Channel, EndOfStream, Measured, Progress, Refused, Reply, Request, Stop
+from bench.runner.protocol import Channel, EndOfStream, Progress, Reply, Request, Stop
 
 START_TIMEOUT_S: Final = 300.0  # importing torch from a cold network disk and waking eight GPUs takes minutes
 STOP_TIMEOUT_S: Final = 5.0
@@ -84,10 +85,8 @@ class Worker:
 
     def kill(self) -> None:
         """End the worker and whatever it has started, now."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
 
     def _release(self) -> None:
@@ -108,6 +107,3 @@ class Worker:
         last = next((line for line in reversed(self._output) if line.strip()), "")
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return f"worker died: {how}" + (f" ({last[:200]})" if last else "")
-
-
-__all__ = ["START_TIMEOUT_S", "Measured", "Refused", "Worker", "WorkerDied"]

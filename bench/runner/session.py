@@ -1,10 +1,10 @@
-"""The parent's side of a run: one worker a launch, every finished row rated and written before the next is asked for."""
+"""The parent's side of a run: one worker a launch; every finished row is rated and written before the next is asked."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
@@ -16,6 +16,7 @@ from bench.devices import view
 from bench.errors import BenchError, UnavailableError, UsageError
 from bench.ratings import Tables, cpu_microarchitecture, load, ratings_for
 from bench.runner import host, plan
+from bench.runner.journal import Journal
 from bench.runner.process import START_TIMEOUT_S, Worker, WorkerDied
 from bench.runner.protocol import Describe, Described, Measure, Measured, Progress, Refused
 
@@ -129,18 +130,17 @@ def _described(worker: Worker, options: Options) -> Described:
     return reply
 
 
-def _rated(devices: Sequence[records.Device], tables: Tables) -> tuple[list[records.Device], dict[str, Denominators]]:
+def _rated(found: Sequence[records.Device], tables: Tables) -> tuple[list[records.Device], dict[str, Denominators]]:
     """The devices with their architecture and ratings filled in, and what their rows are set against."""
-    rated, denominators = [], {}
-    for device in devices:
-        if not device.architecture or device.kind == "cpu":
-            architecture = cpu_microarchitecture(device.details) or device.architecture
-            device = msgspec.structs.replace(device, architecture=architecture)
-        ratings = ratings_for(device, tables)
-        device = msgspec.structs.replace(device, ratings=dict(ratings.peaks), rating_name=ratings.name)
-        rated.append(device)
-        denominators[device.device] = Denominators(device, ratings, tables)
-    return rated, denominators
+    devices, denominators = [], {}
+    for device in found:
+        architecture = cpu_microarchitecture(device.details) if device.kind == "cpu" else None
+        named = msgspec.structs.replace(device, architecture=architecture or device.architecture)
+        ratings = ratings_for(named, tables)
+        rated = msgspec.structs.replace(named, ratings=dict(ratings.peaks), rating_name=ratings.name)
+        devices.append(rated)
+        denominators[rated.device] = Denominators(rated, ratings, tables)
+    return devices, denominators
 
 
 def _launches(options: Options, devices: Sequence[records.Device]) -> int:
@@ -155,7 +155,7 @@ def execute(prepared: Prepared, path: Path, observer: Observer) -> records.RunFi
 
     Ctrl-C ends it cleanly: the file gets an `end` line with status interrupted, and KeyboardInterrupt goes on up.
     """
-    journal = Journal(records.Writer(path), prepared)
+    journal = Journal(records.Writer(path), _run_record(prepared, path), prepared.devices, prepared.started)
     observer.started(prepared.devices, prepared.rows)
     campaign = _Campaign(prepared, journal, observer)
     try:
@@ -169,64 +169,29 @@ def execute(prepared: Prepared, path: Path, observer: Observer) -> records.RunFi
         raise
     finally:
         campaign.worker.kill()
-        journal.writer.close()
+        journal.close()
     return journal.file
 
 
-@dataclass
-class Journal:
-    """The run file as it grows, and the same in memory."""
-
-    writer: records.Writer
-    prepared: Prepared
-    file: records.RunFile = field(init=False)
-
-    def __post_init__(self) -> None:
-        options, prepared = self.prepared.options, self.prepared
-        run = records.Run(
-            id=self.writer.path.stem,
-            started=records.now(),
-            command=["bench", *options.command],
-            bench_version=__version__,
-            method_version=METHOD_VERSION,
-            suite=None if options.selection.cases else options.selection.suite,
-            seed=options.seed,
-            launches=prepared.launches,
-            budget_s=prepared.budget_s,
-            git=None if options.anonymize else host.git_state(),
-            host=host.host(options.anonymize),
-            software=prepared.software,
-            environment=host.environment(options.anonymize),
-            pinning=prepared.pinning,
-            pages=host.page_settings(),
-        )
-        self.file = records.RunFile(run=run)
-        self.writer.write(run)
-        for device in prepared.devices:
-            self.file.devices.append(device)
-            self.writer.write(device)
-
-    def add(self, row: records.Measurement) -> None:
-        """Write one finished row."""
-        self.writer.write(row)
-        self.file.measurements.append(row)
-
-    def end(
-        self, status: Literal["complete", "interrupted", "failed"], reason: str, exit_code: int | None = None
-    ) -> None:
-        """Write the last line; the exit code follows from the rows unless given."""
-        rows = self.file.measurements
-        end = records.End(
-            status=status,
-            counts=records.counts(rows),
-            exit_code=records.exit_code(rows) if exit_code is None else exit_code,
-            wall_s=time.monotonic() - self.prepared.started,
-            reason=reason,
-        )
-        try:
-            self.writer.write(end)
-        finally:
-            self.file.end = end
+def _run_record(prepared: Prepared, path: Path) -> records.Run:
+    options = prepared.options
+    return records.Run(
+        id=path.stem,
+        started=records.now(),
+        command=["bench", *options.command],
+        bench_version=__version__,
+        method_version=METHOD_VERSION,
+        suite=None if options.selection.cases else options.selection.suite,
+        seed=options.seed,
+        launches=prepared.launches,
+        budget_s=prepared.budget_s,
+        git=None if options.anonymize else host.git_state(),
+        host=host.host(options.anonymize),
+        software=prepared.software,
+        environment=host.environment(options.anonymize),
+        pinning=prepared.pinning,
+        pages=host.page_settings(),
+    )
 
 
 class _Campaign:

@@ -1,0 +1,53 @@
+"""How a run is written to stdout in each format; shared by `run` and `show`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from bench import records
+from bench.cli.progress import kernel_defaults
+
+FORMATS = ("table", "json", "markdown", "csv")
+PIPED_WIDTH = 160
+"""Columns of a table that goes into a pipe or a file, where no terminal tells its width."""
+
+
+def add_format(parser: argparse._ActionsContainer) -> None:
+    """The --format option."""
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="table",
+        help="table (default), markdown for a README or pull request, csv for a spreadsheet, "
+        "json for the run file's own lines",
+    )
+
+
+def print_run(path: Path, run: records.RunFile, form: str) -> None:
+    """Print a run that lies at `path` in the format asked for."""
+    if form == "json":
+        for line in records.lines(path):
+            sys.stdout.write(line.decode())
+        return
+    from bench.report import table
+
+    if form == "csv":
+        print(table.comma_separated(run))
+    elif form == "markdown":
+        print(table.markdown(run, kernel_defaults()))
+    else:
+        print(table.terminal(run, kernel_defaults(), _width(), ascii_only=not _speaks_utf8()))
+
+
+def _width() -> int:
+    if sys.stdout.isatty() or "COLUMNS" in os.environ:
+        return shutil.get_terminal_size().columns
+    return PIPED_WIDTH
+
+
+def _speaks_utf8() -> bool:
+    return "utf" in (sys.stdout.encoding or "").lower()

@@ -1,0 +1,197 @@
+"""`python -m bench run`: the main job."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import records
+from bench.cli.output import add_format, print_run
+from bench.errors import UnavailableError, UsageError
+
+if TYPE_CHECKING:
+    from bench.runner.session import Options, Prepared
+
+EXAMPLES = """\
+examples:
+  python -m bench run                                       the best device here, in two minutes
+  python -m bench run --device cuda --suite standard        what reference results are made of
+  python -m bench run --kernel gemm --precision fp16,int8 --implementation all
+  python -m bench run --kernel gemm --case m=4096,n=4096,k=4096 --case m=1,n=4096,k=4096
+  python -m bench run --dry-run                             what would be measured
+
+The table goes to stdout, progress to stderr; the run file keeps every sample, check and reason.
+"""
+
+MAXIMUM_LAUNCHES = 1000
+MAXIMUM_SEED = 2**31 - 1
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.description = (
+        "Measure what a device delivers and set it against its rated peak. By default: the best device present, "
+        "all kernels,\nFP32, FP16, INT8 and whatever else the device has natively. "
+        "Every result is checked before it is timed."
+    )
+    parser.epilog = EXAMPLES
+    what = parser.add_argument_group("what to measure")
+    what.add_argument(
+        "--device", default="auto", metavar="DEVICE", help="auto (default), all, cpu, cuda, cuda:1, mps, xpu, npu, …"
+    )
+    what.add_argument("--kernel", metavar="NAME[,NAME]", help="kernels (default: all; see `python -m bench kernels`)")
+    what.add_argument("--precision", metavar="NAME[,NAME]", help="fp64 fp32 tf32 bf16 fp16 fp8 int8")
+    what.add_argument("--suite", default="quick", metavar="NAME", help="quick (default), standard or full")
+    what.add_argument(
+        "--case", action="append", default=[], metavar="FIELD=N,…", help="a case of your own; needs one --kernel"
+    )
+    what.add_argument(
+        "--implementation",
+        default="best",
+        metavar="best|all|NAME",
+        help="best (default) screens them and measures the fastest, all shows them side by side",
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument("--data", choices=("normal", "uniform", "zeros", "ones"), default="normal", help="input values")
+    how.add_argument("--cache", choices=("cold", "warm"), default="cold", help="state of the caches before a call")
+    how.add_argument("--launches", type=_integer("--launches", 1, MAXIMUM_LAUNCHES), metavar="N")
+    how.add_argument("--threads", type=_integer("--threads", 1, 4096), metavar="N", help="CPU threads of the worker")
+    how.add_argument("--seed", type=_integer("--seed", 0, MAXIMUM_SEED), default=0, metavar="N", help="of the inputs")
+    how.add_argument("--budget", type=_seconds, metavar="SECONDS", help="wall time of the whole run (quick: 100)")
+    how.add_argument(
+        "--ratings", action="append", default=[], type=Path, metavar="FILE", help="TOML that adds or overrides ratings"
+    )
+    out = parser.add_argument_group("output")
+    out.add_argument("--out", type=Path, metavar="FILE|FOLDER", help="run file, or folder for it (default: results/)")
+    out.add_argument("--dry-run", action="store_true", help="print the plan and measure nothing")
+    out.add_argument("--anonymize", action="store_true", help="leave host name, paths and device id out of the file")
+    add_format(out)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, write the run file, print the table; the contract's exit code."""
+    from bench.devices import parse_selection
+
+    parse_selection(args.device)
+    path = _path(args.out)
+    options = _options(args)
+
+    from bench.cli.progress import kernel_defaults, progress
+    from bench.runner.session import execute, prepare
+
+    with progress(kernel_defaults()) as screen:
+        prepared = prepare(options, screen)
+        if args.dry_run:
+            prepared.worker.kill()
+        else:
+            try:
+                file = execute(prepared, path, screen)
+            except KeyboardInterrupt:
+                screen.message(f"interrupted; what was measured is in {path}")
+                raise
+    if args.dry_run:
+        print(_plan_words(prepared))
+        return 0
+    print_run(path, file, args.format)
+    print(f"bench: run file: {path}", file=sys.stderr)
+    assert file.end is not None
+    return file.end.exit_code
+
+
+def _options(args: argparse.Namespace) -> Options:
+    from bench.runner import plan
+    from bench.runner.session import Options
+
+    selection = plan.Selection(
+        suite=args.suite,
+        kernels=_names("--kernel", args.kernel),
+        precisions=_names("--precision", args.precision),
+        cases=tuple(args.case),
+        implementation=args.implementation,
+    )
+    return Options(
+        selection=selection,
+        device=args.device,
+        data=args.data,
+        cache=args.cache,
+        launches=args.launches,
+        threads=args.threads,
+        seed=args.seed,
+        budget_s=args.budget,
+        ratings=tuple(args.ratings),
+        anonymize=args.anonymize,
+        command=tuple(args.argv),
+    )
+
+
+def _names(argument: str, text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    if not names:
+        raise UsageError(f"{argument}: no name in {text!r}")
+    return names
+
+
+def _path(out: Path | None) -> Path:
+    """Where the run file goes; refused before anything is measured where it can't be written."""
+    out = out or Path(os.environ.get("BENCH_RESULTS", "results"))
+    path = out if out.suffix == ".jsonl" else out / f"{records.run_id()}.jsonl"
+    if path.exists():
+        raise UnavailableError(f"--out: {path} exists already; a run never writes over another")
+    above = next((folder for folder in path.parents if folder.exists()), Path())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise UnavailableError(f"--out: cannot write {path}: {above} is not a folder that you may write to")
+    return path
+
+
+def _integer(argument: str, low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise UsageError(f"{argument}: {text!r} is not an integer ({low} … {high})") from None
+        if not low <= value <= high:
+            raise UsageError(f"{argument}: {value} is outside {low} … {high}")
+        return value
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise UsageError(f"--budget: {text!r} is not a number of seconds") from None
+    if not (math.isfinite(value) and value > 0):
+        raise UsageError(f"--budget: {text} is not a positive number of seconds")
+    return value
+
+
+def _plan_words(prepared: Prepared) -> str:
+    from tabulate import tabulate
+
+    from bench.cli.progress import kernel_defaults
+    from bench.report.numbers import short_case
+
+    defaults = kernel_defaults()
+    rows = [
+        [
+            device,
+            item.kernel,
+            short_case(item.case, defaults.get(item.kernel)),
+            item.precision,
+            " ".join(item.candidates) or "unsupported",
+            "; ".join(f"{name}: {reason}" for name, reason in item.unsupported),
+        ]
+        for device, items in prepared.items.items()
+        for item in items
+    ]
+    headers = ["device", "kernel", "case", "precision", "implementations", "left out, because"]
+    table = tabulate(rows, headers=headers, tablefmt="simple", maxcolwidths=[None, None, None, None, 30, 60])
+    return f"{table}\n\n{prepared.rows} rows in {prepared.launches} launch(es)"

@@ -1,0 +1,1 @@
+"""Renderers over analysis objects: each turns the same summary into a terminal table, markdown or CSV."""

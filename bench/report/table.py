@@ -1,0 +1,197 @@
+"""The run table and its summary lines: on a terminal of any width, in markdown, in CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bench import records
+from bench.analysis.summary import Best, Series, best, series
+from bench.report.numbers import percent, prefix, short_case, with_interval
+
+Defaults = Mapping[str, Mapping[str, int | str | None]]
+"""kernel → the default of each field of its cases: fields at their default are not shown."""
+
+NARROW: Final = 100
+"""Columns below which the table leaves out what the summary or the file says as well."""
+NOTE_WIDTH_MINIMUM: Final = 24
+CSV_COLUMNS: Final = (
+    *("id", "device", "launch", "kernel", "case", "precision", "accumulate", "implementation", "data", "cache"),
+    *("status", "reason", "operations", "bytes", "median_s", "ci95_low_s", "ci95_high_s", "samples"),
+    *("operations_per_s", "bytes_per_s", "rated_operations_per_s", "rated_bytes_per_s", "utilization"),
+)
+ASCII: Final = str.maketrans({"±": "+-", "×": "x", "–": "-", "…": "...", "·": "*", "≥": ">=", "≤": "<="})
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One series as words."""
+
+    kernel: str
+    case: str
+    precision: str
+    implementation: str
+    rate: str
+    rated: str
+    share: str
+    status: str
+    note: str
+
+
+HEADERS: Final = Cells("kernel", "case", "precision", "implementation", "rate", "rated", "% of rated", "status", "")
+
+
+def terminal(run: records.RunFile, defaults: Defaults, width: int, ascii_only: bool = False) -> str:
+    """The whole report for a terminal: what was measured on what, the table, the best of each precision."""
+    all_series = series(run.measurements)
+    parts = [_headline(run), "", _table(all_series, defaults, width), "", *_summary(all_series)]
+    parts += _footnotes(run, all_series)
+    text = "\n".join(parts).rstrip()
+    return text.translate(ASCII) if ascii_only else text
+
+
+def markdown(run: records.RunFile, defaults: Defaults) -> str:
+    """The same as GitHub-flavoured markdown."""
+    from tabulate import tabulate
+
+    all_series = series(run.measurements)
+    rows = [_fields(cells) for cells in _cells(all_series, defaults)]
+    escaped = [[field.replace("|", "\\|") for field in row] for row in rows]
+    table = tabulate(escaped, headers=[*_fields(HEADERS)[:-1], "note"], tablefmt="github", disable_numparse=True)
+    summary = "\n".join(f"- {line}" for line in _summary(all_series) if line)
+    notes = "\n".join(_footnotes(run, all_series))
+    return f"**{_headline(run)}**\n\n{table}\n\n{summary}\n\n{notes}".rstrip()
+
+
+def comma_separated(run: records.RunFile) -> str:
+    """One line a measurement, unrounded, for a spreadsheet."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for row in run.measurements:
+        time, rate, rated, work = row.time, row.rate, row.rated, row.work
+        writer.writerow(
+            [row.id, row.device, row.launch, row.kernel, short_case(row.case), row.precision, row.accumulate]
+            + [row.implementation, row.data, row.cache, row.status, row.reason]
+            + ([work.operations, work.bytes] if work else [None] * 2)
+            + ([time.median_s, time.ci95_low_s, time.ci95_high_s, time.samples] if time else [None] * 4)
+            + ([rate.operations_per_s, rate.bytes_per_s] if rate else [None] * 2)
+            + ([rated.operations_per_s, rated.bytes_per_s] if rated else [None] * 2)
+            + [row.utilization]
+        )
+    return out.getvalue().rstrip("\n")
+
+
+def _headline(run: records.RunFile) -> str:
+    software = run.run.software
+    names = "; ".join(_device_words(device) for device in run.devices) or "no device"
+    versions = f"torch {software['torch']}" if "torch" in software else "torch unknown"
+    drivers = {device.driver for device in run.devices if device.driver}
+    return ", ".join([names, versions, *(f"driver {driver}" for driver in sorted(drivers))])
+
+
+def _device_words(device: records.Device) -> str:
+    units = device.units
+    of = f" of {units.total}" if units.total and units.total != units.in_use else ""
+    plural = "" if units.in_use == 1 else "s"
+    count = f", {units.in_use}{of} {units.kind}{plural}" if units.in_use else ""
+    architecture = f" ({device.architecture}{count})" if device.architecture else count
+    clock = f" at {device.clock.hz / 1e9:.2f} GHz ({device.clock.source})" if device.clock and device.clock.hz else ""
+    return f"{device.device}: {device.name}{architecture}{clock}"
+
+
+def _table(all_series: Sequence[Series], defaults: Defaults, width: int) -> str:
+    from tabulate import tabulate
+
+    cells = _cells(all_series, defaults)
+    if not cells:
+        return "nothing was measured"
+    columns = [
+        name for name in Cells.__dataclass_fields__ if width >= NARROW or name not in ("implementation", "rated")
+    ]
+    several = len({one.first.device for one in all_series}) > 1
+    body = [[getattr(row, name) for name in columns] for row in cells]
+    if several:
+        body = [[one.first.device, *row] for one, row in zip(all_series, body, strict=True)]
+    headers = (["device"] if several else []) + [getattr(HEADERS, name) for name in columns]
+    taken = sum(max(len(line[i]) for line in [headers, *body]) + 2 for i in range(len(headers) - 1))
+    room = max(NOTE_WIDTH_MINIMUM, width - taken)
+    body = [[*row[:-1], "\n".join(textwrap.wrap(row[-1], room))] for row in body]
+    right = {"rate", "rated", "share"}
+    align = (["left"] if several else []) + ["right" if name in right else "left" for name in columns]
+    return str(tabulate(body, headers=headers, tablefmt="simple", colalign=align, disable_numparse=True))
+
+
+def _cells(all_series: Sequence[Series], defaults: Defaults) -> list[Cells]:
+    factor, letter = prefix(one.value for one in all_series if one.value and one.unit != "B/s")
+    return [_one_row(one, defaults, factor, letter) for one in all_series]
+
+
+def _one_row(one: Series, defaults: Defaults, factor: float, letter: str) -> Cells:
+    if one.unit == "B/s":
+        factor, letter = prefix([one.value or 1e9])
+    row = one.first
+    rate = rated = "–"
+    if one.value is not None:
+        low, high = (None if bound is None else bound / factor for bound in (one.low, one.high))
+        rate = f"{with_interval(one.value / factor, low, high)} {letter}{one.unit}"
+    if one.rated:
+        rated = with_interval(one.rated / factor, None, None)
+    return Cells(
+        kernel=row.kernel,
+        case=short_case(row.case, defaults.get(row.kernel)),
+        precision=row.precision,
+        implementation=row.implementation,
+        rate=rate,
+        rated=rated,
+        share=percent(one.utilization) if one.value is not None else "–",
+        status=one.status,
+        note=one.note,
+    )
+
+
+def _fields(cells: Cells) -> list[str]:
+    return [getattr(cells, name) for name in Cells.__dataclass_fields__]
+
+
+def _summary(all_series: Sequence[Series]) -> list[str]:
+    found = best(all_series)
+    several = len({one.device for one in found}) > 1
+    return [(f"{one.device}: " if several else "") + _best_line(one) for one in found]
+
+
+def _best_line(one: Best) -> str:
+    chosen = one.series
+    value = chosen.value or 0.0
+    factor, letter = prefix([value])
+    low, high = (None if bound is None else bound / factor for bound in (chosen.low, chosen.high))
+    figure = f"{with_interval(value / factor, low, high)} {letter}{chosen.unit}"
+    where = f"{chosen.first.kernel}, {chosen.first.implementation}"
+    if chosen.rated is None:
+        why = chosen.first.utilization_reason or "no rating"
+        return f"best {one.label}: {figure} ({where}); share of rated n/a: {why}"
+    rated = with_interval(chosen.rated / factor, None, None)
+    return f"best {one.label}: {figure}, {percent(chosen.utilization)} of the rated {rated} ({where})"
+
+
+def _footnotes(run: records.RunFile, all_series: Sequence[Series]) -> list[str]:
+    lines = [""]
+    spreads = sorted({one.spread for one in all_series if one.spread})
+    for spread in spreads:
+        what = (
+            "95 % interval of the median, halved" if spread == "within one launch" else "half the range of the medians"
+        )
+        lines.append(f"± {spread}: {what}")
+    kinds = {one.first.rated.kind: one.first.rated.source for one in all_series if one.first.rated}
+    lines += [f"rated ({kind}): {source}" for kind, source in sorted(kinds.items()) if source]
+    if run.end is None:
+        lines.append("this run has no end: it was killed, or is still going on")
+    elif run.end.status != "complete" or run.end.reason:
+        lines.append(f"run {run.end.status}: {run.end.reason}")
+    if run.truncated:
+        lines.append("an unfinished last line was ignored")
+    return lines
