@@ -1,0 +1,135 @@
+"""Scaled dot-product attention: softmax(q·kᵀ/√head_dim)·v, with grouped KV heads, causal or not, prefill and decode.
+
+What the work is and what the right answer is; the implementations are in `sdpa` and `int8`, the cases in `shapes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from bench.kernel import Case, DeviceView, Field, Inputs, Kernel, Role, Work
+from bench.precision import PRECISIONS, TOLERANCE_INT8_ATTENTION, UNIT_ROUNDOFF
+from kernels.attention import int8, shapes
+from kernels.attention import sdpa as backends
+from kernels.attention.reference import attention_rows
+from kernels.attention.shapes import integers
+from kernels.tensors import fill
+
+if TYPE_CHECKING:
+    import torch
+
+_INT8_SPREAD: Final = 73.9
+"""Standard deviation of the integers −128 … 127, all alike: √((256² − 1)/12)."""
+
+
+class Attention(Kernel):
+    """q (batch, heads, q_len, head_dim) over k and v (batch, kv_heads, kv_len, head_dim).
+
+    int8 comes with a scale for each of q, k and v; its output is BF16. A causal mask is aligned at the bottom right:
+    the last query sees every key, as decoding and chunked prefill need it (torch's `is_causal` is aligned at the top
+    left, which is the same only when q_len is kv_len).
+    """
+
+    name = "attention"
+    summary = "scaled dot-product attention, grouped KV heads, causal or not; prefill and decode"
+    role = Role.COMPUTE
+    precisions = ("fp64", "fp32", "tf32", "bf16", "fp16", "int8")
+    fields = (
+        Field("batch", "sequences", default=1),
+        Field("heads", "query heads"),
+        Field("kv_heads", "key and value heads; they divide the query heads"),
+        Field("q_len", "queries of a sequence; 1 is a decoding step"),
+        Field("kv_len", "keys of a sequence"),
+        Field("head_dim", "elements of a head"),
+        Field(
+            "causal",
+            "1: a query sees the keys up to its own position, the last query all",
+            default=0,
+            minimum=0,
+            maximum=1,
+        ),
+    )
+
+    flash = backends.flash
+    cudnn = backends.cudnn
+    efficient = backends.efficient
+    math = backends.math
+    sdpa = backends.sdpa
+    upcast = backends.upcast
+    matmul = backends.matmul
+    onednn_int8 = int8.onednn_int8
+    int_mm = int8.int_mm
+    fp32_exact = int8.fp32_exact
+
+    def cases(self, suite: str, device: DeviceView) -> Sequence[Case]:
+        return shapes.cases(suite, device.type)
+
+    def rejects(self, case: Case) -> str:
+        c = integers(case)
+        if c["heads"] % c["kv_heads"]:
+            return f"kv_heads={c['kv_heads']} does not divide heads={c['heads']}"
+        if c["causal"] and c["q_len"] > c["kv_len"]:
+            return (
+                f"causal=1 with q_len={c['q_len']} above kv_len={c['kv_len']}: "
+                "the mask ends at the last key, so the first queries would see none"
+            )
+        return ""
+
+    def work(self, case: Case, precision: str) -> Work:
+        c = integers(case)
+        element = PRECISIONS[precision].bits // 8
+        query_elements = c["batch"] * c["heads"] * c["q_len"] * c["head_dim"]
+        key_elements = c["batch"] * c["kv_heads"] * c["kv_len"] * c["head_dim"]
+        return Work(
+            operations=backends.nominal_operations(case),
+            bytes_read=(query_elements + 2 * key_elements) * element,
+            bytes_written=query_elements * (2 if precision == "int8" else element),
+        )
+
+    def inputs(
+        self, case: Case, precision: str, device: DeviceView, data: str, generator: torch.Generator
+    ) -> dict[str, torch.Tensor]:
+        import torch
+
+        c = integers(case)
+        query_shape = (c["batch"], c["heads"], c["q_len"], c["head_dim"])
+        key_shape = (c["batch"], c["kv_heads"], c["kv_len"], c["head_dim"])
+        tensors = {
+            "q": fill(query_shape, precision, data, device, generator),
+            "k": fill(key_shape, precision, data, device, generator),
+            "v": fill(key_shape, precision, data, device, generator),
+        }
+        if precision == "int8":  # dequantised values spread like the normal data of the other precisions
+            scale = torch.tensor(1.0 / _INT8_SPREAD, device=device.torch_device)
+            tensors |= {f"{name}_scale": scale.clone() for name in ("q", "k", "v")}
+        return tensors
+
+    def reference(self, inputs: Inputs, rows: torch.Tensor | None = None) -> torch.Tensor:
+        return attention_rows(inputs, rows)
+
+    def output_rows(self, case: Case) -> int:
+        c = integers(case)
+        return c["batch"] * c["heads"] * c["q_len"]
+
+    def reduction_length(self, case: Case) -> int:
+        """head_dim + kv_len.
+
+        Rounding errors of the first product, √head_dim·u relative to scores of order one, become relative errors of
+        the weights of the same size; the second product adds √kv_len·u. Independent errors add in quadrature:
+        √(head_dim + kv_len)·u.
+        """
+        return int(case["head_dim"]) + int(case["kv_len"])
+
+    def tolerance(self, case: Case, precision: str, accumulate: str, output: str) -> float:
+        """The rule, and the int8 figure of the design.
+
+        The weights between the two products are rounded to the inputs' precision by the units themselves. Where the
+        output is no wider (fp16, bf16) the rule's 4·u(output) covers that: torch's kernels stay under 0.7·u(output).
+        A TF32 product gives FP32 output, so there 4·u(tf32) is added; FP32 through TF32 still fails as fp32.
+        """
+        if precision == "int8":
+            return TOLERANCE_INT8_ATTENTION
+        rule = super().tolerance(case, precision, accumulate, output)
+        wider = UNIT_ROUNDOFF[precision] > UNIT_ROUNDOFF[output]
+        return rule + (4.0 * UNIT_ROUNDOFF[precision] if wider else 0.0)

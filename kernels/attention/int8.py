@@ -1,0 +1,339 @@
+"""Attention with both products in int8: blocks of queries over blocks of keys, softmax running along (FlashAttention).
+
+The softmax weights of a key block are at most 1 after its row maximum is subtracted, and are rounded to the 256 levels
+0 … 255; q, k and v are int8 as they come. Both products sum integers exactly; what carries them is a `Products`.
+Quantising the weights, the softmax and every packing of K and V are inside the call: K and V are activations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log, sqrt
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from bench.kernel import Call, Case, DeviceView, Executed, Inputs, implementation
+from kernels.attention.sdpa import nominal_operations
+from kernels.attention.shapes import integers
+from kernels.tensors import int8_units
+
+if TYPE_CHECKING:
+    import torch
+
+_LEVELS: Final = 255
+_KEYS: Final = 512
+"""Keys in a block: 512 · 255 · 128 < 2**24, so that FP32 sums a block of u8·s8 products exactly, in any order."""
+_CAUSAL: Final = 256
+"""Queries and keys in a block under a causal mask: smaller, since a block that the mask cuts is computed whole."""
+_SCORES_PER_CORE: Final = 2**18
+"""Scores alive at once, for each core: 1 MiB of FP32, so that the passes of the softmax stay in a cache."""
+_NO_SCORE: Final = -1e30
+"""Stands for the maximum of a row that a key block hides whole: finite, so that −inf minus it stays −inf."""
+
+
+@dataclass(frozen=True)
+class KeyBlock:
+    """A span of keys as one query block sees it: `hidden` (queries, keys) is True where it may not, None nowhere."""
+
+    number: int
+    hidden: torch.Tensor | None
+
+
+@dataclass(frozen=True)
+class QueryBlock:
+    """Queries `start` to `stop` and the key blocks that they see something of."""
+
+    start: int
+    stop: int
+    keys: tuple[KeyBlock, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one case is cut: spans of keys, blocks of queries, and how many KV heads are worked on at once."""
+
+    spans: tuple[tuple[int, int], ...]
+    queries: tuple[QueryBlock, ...]
+    kv_heads: int
+
+
+class Products(Protocol):
+    """What multiplies int8: `n` KV heads at once, `m` query rows, `s` keys, `d` the head dimension."""
+
+    def keys(self, k: torch.Tensor) -> Any:
+        """K of one block, int8 (n, s, d), in the form that `scores` takes."""
+
+    def values(self, v: torch.Tensor) -> Any:
+        """V of one block, int8 (n, s, d), in the form that `weighted` takes."""
+
+    def queries(self, q: torch.Tensor) -> Any:
+        """Q of one block, int8 (n, m, d), in the form that `scores` takes."""
+
+    def scores(self, q: Any, keys: Any) -> torch.Tensor:
+        """q·kᵀ, shape (n, m, s): exact integers, held as int32 or FP32."""
+
+    def weighted(self, weights: torch.Tensor, values: Any) -> torch.Tensor:
+        """weights·v, shape (n, m, d), exact; `weights` (n, m, s) are the integers 0 … 255 in FP32, free to spoil."""
+
+
+class Fp32Products:
+    """int8 values multiplied by the FP32 units: exact, since every partial sum is an integer below 2**24."""
+
+    def keys(self, k: torch.Tensor) -> torch.Tensor:
+        return k.float().transpose(1, 2)
+
+    def values(self, v: torch.Tensor) -> torch.Tensor:
+        return v.float()
+
+    def queries(self, q: torch.Tensor) -> torch.Tensor:
+        return q.float()
+
+    def scores(self, q: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        return q @ keys
+
+    def weighted(self, weights: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        return weights @ values
+
+
+class IntMmProducts:
+    """torch._int_mm, one head at a time: s8·s8 with int32 sums.
+
+    The weights w = 0 … 255 go in as w − 128, and 128 times the column sums of V are added back: exact integers all.
+    """
+
+    def keys(self, k: torch.Tensor) -> torch.Tensor:
+        return k.transpose(1, 2)
+
+    def values(self, v: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        import torch
+
+        return v, v.sum(1, keepdim=True, dtype=torch.int32).mul_(128)
+
+    def queries(self, q: torch.Tensor) -> torch.Tensor:
+        return q
+
+    def scores(self, q: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        return torch.stack([torch._int_mm(a, b) for a, b in zip(q, keys, strict=True)])
+
+    def weighted(self, weights: torch.Tensor, values: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        import torch
+
+        v, correction = values
+        signed = weights.sub_(128).to(torch.int8)
+        return torch.stack([torch._int_mm(a, b) for a, b in zip(signed, v, strict=True)]).add_(correction)
+
+
+class OnednnProducts:
+    """oneDNN's quantised linear, one head at a time, K and V as its packed weights: s8·s8 and u8·s8.
+
+    Its output is FP32 and exact: |q·k| ≤ 128·128·head_dim stays below 2**24 up to head_dim 1024, and a block of
+    weights·v by its length. It takes the weights as unsigned bytes, so that no correction is needed.
+    """
+
+    def keys(self, k: torch.Tensor) -> list[_Packed]:
+        return [_packed(head) for head in k]
+
+    def values(self, v: torch.Tensor) -> list[_Packed]:
+        return [_packed(head.T.contiguous()) for head in v]
+
+    def queries(self, q: torch.Tensor) -> torch.Tensor:
+        return q
+
+    def scores(self, q: torch.Tensor, keys: list[_Packed]) -> torch.Tensor:
+        import torch
+
+        return torch.stack([_linear(a, packed) for a, packed in zip(q, keys, strict=True)])
+
+    def weighted(self, weights: torch.Tensor, values: list[_Packed]) -> torch.Tensor:
+        import torch
+
+        unsigned = weights.to(torch.uint8)
+        return torch.stack([_linear(a, packed) for a, packed in zip(unsigned, values, strict=True)])
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """A weight of oneDNN's quantised linear, with unit scales and zero points."""
+
+    weight: torch.Tensor
+    scales: torch.Tensor
+    zero_points: torch.Tensor
+
+
+def _packed(weight: torch.Tensor) -> _Packed:
+    """Pack an int8 weight (outputs, inputs)."""
+    import torch
+
+    return _Packed(
+        torch.ops.onednn.qlinear_prepack(weight, None),
+        torch.ones(weight.shape[0]),
+        torch.zeros(weight.shape[0], dtype=torch.int32),
+    )
+
+
+def _linear(x: torch.Tensor, packed: _Packed) -> torch.Tensor:
+    """x · weightᵀ in FP32, without bias or scale."""
+    import torch
+
+    product: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
+        x, 1.0, 0, packed.weight, packed.scales, packed.zero_points, None, 1.0, 0, torch.float32, "none", [], ""
+    )
+    return product
+
+
+def plan(case: Case, cores: int) -> Plan:
+    """Cut a case into blocks, with the masks of those that the causal diagonal crosses."""
+    import torch
+
+    c = integers(case)
+    group = c["heads"] // c["kv_heads"]
+    span = _CAUSAL if c["causal"] else _KEYS
+    spans = tuple((start, min(start + span, c["kv_len"])) for start in range(0, c["kv_len"], span))
+    budget = _SCORES_PER_CORE * cores
+    width = min(span, c["kv_len"])
+    step = max(1, min(c["q_len"], budget // (group * width), _CAUSAL if c["causal"] else c["q_len"]))
+    masks: dict[tuple[int, int, int], torch.Tensor] = {}
+
+    def key_block(number: int, first: int, queries: int) -> KeyBlock:
+        start, stop = spans[number]
+        diagonal = first + c["kv_len"] - c["q_len"] - start  # the first query sees the keys start … start + diagonal
+        if not c["causal"] or diagonal >= stop - start - 1:
+            return KeyBlock(number, None)
+        key = (diagonal, queries, stop - start)
+        if key not in masks:
+            masks[key] = torch.ones(queries, stop - start, dtype=torch.bool).triu_(diagonal + 1)
+        return KeyBlock(number, masks[key])
+
+    def visible(stop: int) -> int:
+        keys = stop + c["kv_len"] - c["q_len"] if c["causal"] else c["kv_len"]
+        return sum(start < keys for start, _ in spans)
+
+    blocks = []
+    for first in range(0, c["q_len"], step):
+        last = min(first + step, c["q_len"])
+        blocks.append(QueryBlock(first, last, tuple(key_block(n, first, last - first) for n in range(visible(last)))))
+    heads = max(1, min(c["batch"] * c["kv_heads"], budget // (group * step * width)))
+    return Plan(spans, tuple(blocks), heads)
+
+
+def _call(inputs: Inputs, products: Products) -> Call:
+    """The timed call: everything from int8 q, k, v to the BF16 output."""
+    import torch
+
+    c = integers(inputs.case)
+    group, dim = c["heads"] // c["kv_heads"], c["head_dim"]
+    lots = c["batch"] * c["kv_heads"]
+    q = inputs["q"].view(lots, group, c["q_len"], dim)
+    k, v = (inputs[name].view(lots, c["kv_len"], dim) for name in ("k", "v"))
+    cut = plan(inputs.case, inputs.device.units)
+    scale = float(inputs["q_scale"]) * float(inputs["k_scale"]) / sqrt(dim)
+    v_scale = float(inputs["v_scale"])
+
+    def call() -> torch.Tensor:
+        output = torch.empty(lots, group, c["q_len"], dim, dtype=torch.bfloat16)
+        for low in range(0, lots, cut.kv_heads):
+            chosen = slice(low, low + cut.kv_heads)
+            keys = [products.keys(k[chosen, start:stop]) for start, stop in cut.spans]
+            values = [products.values(v[chosen, start:stop]) for start, stop in cut.spans]
+            for block in cut.queries:
+                rows = q[chosen, :, block.start : block.stop]
+                result = _query_block(products, rows, block.keys, keys, values, scale)
+                output[chosen, :, block.start : block.stop] = result.mul_(v_scale)
+        return output.view(c["batch"], c["heads"], c["q_len"], dim)
+
+    return call
+
+
+def _query_block(
+    products: Products,
+    rows: torch.Tensor,
+    seen: Sequence[KeyBlock],
+    keys: Sequence[Any],
+    values: Sequence[Any],
+    scale: float,
+) -> torch.Tensor:
+    """Attention of int8 `rows` (n, group, queries, d) over the key blocks `seen`, FP32, without V's scale.
+
+    For each key block: the scores, their row maximum, weights rounded to 0 … 255 by that maximum, the second product,
+    and both sums brought to the maximum so far. The weights are summed as rounded, so that they add up to one.
+    """
+    import torch
+
+    n, group, queries, dim = rows.shape
+    q = products.queries(rows.reshape(n, group * queries, dim))
+    total = torch.zeros(n, group * queries, 1)
+    output = torch.zeros(n, group * queries, dim)
+    highest = torch.full((n, group * queries, 1), _NO_SCORE)
+    for block in seen:
+        scores = products.scores(q, keys[block.number])
+        scores = scores.mul_(scale) if scores.is_floating_point() else scores * scale
+        if block.hidden is not None:
+            scores.view(n, group, queries, -1).masked_fill_(block.hidden, float("-inf"))
+        maximum = scores.amax(-1, keepdim=True).clamp_(min=_NO_SCORE)
+        # exp(s − max + ln 255) is 255 times the weight, in one pass.
+        weights = scores.sub_(maximum - log(_LEVELS)).exp_().round_()
+        raised = torch.maximum(highest, maximum)
+        kept, added = (highest - raised).exp_(), (maximum - raised).exp_()
+        total = total.mul_(kept).addcmul_(weights.sum(-1, keepdim=True), added)
+        output = output.mul_(kept).addcmul_(products.weighted(weights, values[block.number]).float(), added)
+        highest = raised
+    return output.div_(total).view(n, group, queries, dim)
+
+
+def _unit_supports(case: Case, precision: str, device: DeviceView) -> str:
+    reason = _cpu_only(device)
+    if reason:
+        return reason
+    return "" if int8_units(device) else "this CPU has no int8 units (VNNI, AMX, SDOT or I8MM)"
+
+
+def _onednn_supports(case: Case, precision: str, device: DeviceView) -> str:
+    reason = _unit_supports(case, precision, device)
+    if reason:
+        return reason
+    if "asimd" in device.isa:
+        return "oneDNN's quantised linear is torch's x86 path; this CPU is Arm"
+    return "" if int(case["head_dim"]) <= 1024 else "head_dim above 1024: FP32 outputs would no longer be exact"
+
+
+def _fp32_supports(case: Case, precision: str, device: DeviceView) -> str:
+    reason = _cpu_only(device)
+    if reason:
+        return reason
+    if int(case["head_dim"]) > 1024:
+        return "head_dim above 1024: FP32 sums would no longer be exact"
+    return "this CPU has int8 units, which int_mm and onednn-int8 use" if int8_units(device) else ""
+
+
+def _cpu_only(device: DeviceView) -> str:
+    if device.type == "cpu":
+        return ""
+    return f"torch has no int8 attention on {device.type}"
+
+
+def _fp32_executed(case: Case, precision: str, device: DeviceView) -> Executed | None:
+    return Executed(
+        operations=nominal_operations(case),
+        precision="fp32",
+        note="this CPU has no int8 units: the FP32 units multiply the int8 values, exactly",
+    )
+
+
+@implementation("onednn-int8", precisions=("int8",), supports=_onednn_supports)
+def onednn_int8(kernel: Any, inputs: Inputs) -> Call:
+    """Both products by oneDNN's quantised linear on a CPU's int8 units."""
+    return _call(inputs, OnednnProducts())
+
+
+@implementation("int_mm", precisions=("int8",), supports=_unit_supports)
+def int_mm(kernel: Any, inputs: Inputs) -> Call:
+    """Both products by torch._int_mm, head by head, on a CPU's int8 units."""
+    return _call(inputs, IntMmProducts())
+
+
+@implementation("fp32-exact", precisions=("int8",), supports=_fp32_supports, executed=_fp32_executed)
+def fp32_exact(kernel: Any, inputs: Inputs) -> Call:
+    """Both int8 products exact on the FP32 units, for a CPU without int8 units."""
+    return _call(inputs, Fp32Products())
