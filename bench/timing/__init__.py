@@ -1,0 +1,27 @@
+"""How a call is timed and how its answer is checked: timers, cache state, warm-up, sampling, checks.
+
+Which calls there are is the runner's business, what the numbers mean is `bench.analysis`'s.
+"""
+
+from bench.timing.backend import Backend, Event
+from bench.timing.cache import CachePlan, CacheState, plan_cache
+from bench.timing.check import Expected, check_call, compare, poison, prepare, verify
+from bench.timing.measure import Timing, garbage_collection_off, measure, screen
+
+__all__ = [
+    "Backend",
+    "CachePlan",
+    "CacheState",
+    "Event",
+    "Expected",
+    "Timing",
+    "check_call",
+    "compare",
+    "garbage_collection_off",
+    "measure",
+    "plan_cache",
+    "poison",
+    "prepare",
+    "screen",
+    "verify",
+]
