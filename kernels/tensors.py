@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from bench.kernel import DATA, DeviceView
+from bench.kernel import DATA, Case, DeviceView, Executed
 from bench.precision import PRECISIONS
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ EXACT_INT8_TERMS: Final = 1024
 
 TF32_DROPPED_BITS: Final = 13
 """Mantissa bits that FP32 (23) has and TF32 (10) has not (NVIDIA A100 whitepaper, "TF32")."""
+
+OUTPUT_BYTES: Final = {"fp64": 8, "fp32": 4, "int32": 4, "bf16": 2, "fp16": 2}
+"""Bytes of an element, by the name that `bench.precision.Precision.output` has for its type."""
 
 # Flags as Linux spells them in /proc/cpuinfo, x86 first, then Arm.
 INT8_FLAGS: Final = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
@@ -61,6 +64,48 @@ def onednn_reason(precision: str, device: DeviceView) -> str:
     if precision == "int8" and isa.isdisjoint(ONEDNN_INT8_FLAGS):
         return "oneDNN's int8 products are exact with VNNI or AMX only; without them they saturate at 16 bits"
     return ""
+
+
+def tf32_reason(device: DeviceView) -> str:
+    """Why the device has no TF32 units that torch uses; "" when it has."""
+    if device.type == "cuda" and device.capability is not None and device.capability >= (8, 0):
+        return ""
+    return "torch uses TF32 units on NVIDIA's GPUs only, from compute capability 8.0 on"
+
+
+def native_reason(case: Case, precision: str, device: DeviceView) -> str:
+    """Why torch's own product or convolution can't, or had better not, run at a precision; "" when it can.
+
+    The signature is that of `bench.kernel.Supports`; the case makes no difference.
+    """
+    if precision == "tf32":
+        return tf32_reason(device)
+    if precision == "fp64" and device.type == "mps":
+        return "Apple's GPUs have no FP64"
+    return onednn_reason(precision, device) if device.type == "cpu" else ""
+
+
+def exact_on_fp32_reason(device: DeviceView) -> str:
+    """Why int8 carried by FP32 units is out of place: the device has int8 units that torch reaches."""
+    if device.type in ("cuda", "xpu"):
+        return f"{device.type} has int8 units: FP32 would not measure them"
+    if device.type == "cpu" and not onednn_reason("int8", device):
+        return "this CPU has int8 units: FP32 would not measure them"
+    return ""
+
+
+def on_fp32_units(operations: int, precision: str) -> Executed:
+    """What an implementation executes that converts its inputs and multiplies on the FP32 units."""
+    if precision == "int8":
+        note = "int8 products carried by the FP32 units: this device's torch has no exact int8 product"
+    else:
+        note = f"{precision} inputs are converted inside the call and multiplied by the FP32 units"
+    return Executed(operations, "fp32", note)
+
+
+def output_bytes(precision: str) -> int:
+    """Bytes of one element of a product's output at a precision."""
+    return OUTPUT_BYTES[PRECISIONS[precision].output]
 
 
 def torch_dtype(precision: str, device: DeviceView) -> torch.dtype:
