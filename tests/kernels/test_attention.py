@@ -1,0 +1,283 @@
+"""Attention: what it counts, what the right answer is, and that each implementation here gives it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.errors import UnavailableError, UsageError
+from bench.kernel import SUITES, DeviceView, Inputs, iterate_cases
+from bench.precision import UNIT_ROUNDOFF
+from kernels.attention import Attention
+from kernels.attention.shapes import pairs
+from kernels.tensors import round_to_tf32
+
+KERNEL = Attention()
+CPU = DeviceView(type="cpu", torch_device="cpu", isa=frozenset({"avx2"}), units=2)
+CPU_WITH_UNITS = DeviceView(
+    type="cpu", torch_device="cpu", isa=frozenset({"avx512_vnni", "amx_int8", "avx512_fp16", "avx512_bf16"}), units=2
+)
+GPU = DeviceView(type="cuda", torch_device="cuda:0", vendor="nvidia", name="H100", capability=(9, 0))
+TURING = DeviceView(type="cuda", torch_device="cuda:0", vendor="nvidia", name="T4", capability=(7, 5))
+
+OUTPUT = {torch.float64: "fp64", torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
+
+
+def case(q_len: int, kv_len: int, head_dim: int, causal: int, heads: int = 4, kv_heads: int = 2, batch: int = 2):
+    return KERNEL.complete_case(
+        {"batch": batch, "heads": heads, "kv_heads": kv_heads, "q_len": q_len, "kv_len": kv_len,
+         "head_dim": head_dim, "causal": causal}
+    )  # fmt: skip
+
+
+SHAPES = [
+    pytest.param(case(33, 77, 40, 0), id="cross attention, 77 keys, heads of 40"),
+    pytest.param(case(65, 65, 64, 1), id="causal, square, heads of 64"),
+    pytest.param(case(9, 77, 128, 1), id="causal, nine queries at the end of 77 keys, heads of 128"),
+    pytest.param(case(1, 301, 64, 1), id="decoding step"),
+    pytest.param(case(5, 3, 8, 0, heads=3, kv_heads=3), id="fewer keys than queries"),
+]
+FLOATING = ("fp64", "fp32", "bf16", "fp16")
+# sdpa is for other devices, and matmul declines 16 bits without units; both compute the same anywhere.
+HERE = [
+    (name, precision)
+    for name, i in KERNEL.implementations().items()
+    if i.devices in ((), ("cpu",), ("cpu", "cuda"))
+    for precision in FLOATING
+    if precision in i.precisions
+]
+
+
+def made(shape, precision: str, data: str = "normal", seed: int = 1) -> Inputs:
+    generator = torch.Generator().manual_seed(seed)
+    return Inputs(shape, precision, CPU, KERNEL.inputs(shape, precision, CPU, data, generator))
+
+
+def relative_error(output: torch.Tensor, inputs: Inputs) -> float:
+    reference = KERNEL.reference(inputs)
+    difference = KERNEL.rows(output, inputs.case).double() - reference
+    return float(difference.norm() / reference.norm())
+
+
+def plain_attention(inputs: Inputs) -> torch.Tensor:
+    """The definition, head by head and query by query, in float64: slow and obvious."""
+    c = {name: int(value) for name, value in inputs.case.items()}
+    q, k, v = (inputs[name].double() for name in ("q", "k", "v"))
+    rows = []
+    for b in range(c["batch"]):
+        for h in range(c["heads"]):
+            kv = h // (c["heads"] // c["kv_heads"])
+            for i in range(c["q_len"]):
+                seen = c["kv_len"] - c["q_len"] + i + 1 if c["causal"] else c["kv_len"]
+                scores = k[b, kv, :seen] @ q[b, h, i] / c["head_dim"] ** 0.5
+                rows.append(torch.softmax(scores, 0) @ v[b, kv, :seen])
+    return torch.stack(rows)
+
+
+# --- the work ---------------------------------------------------------------------------------------------------------
+
+
+def test_unmasked_operations_are_those_of_torchs_own_count():
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    shape = case(16, 24, 8, 0, heads=2, kv_heads=2)
+    inputs = made(shape, "fp32")
+    # The counter knows the two products of the math path; it counts nothing for the CPU's flash kernel.
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        torch.nn.functional.scaled_dot_product_attention(inputs["q"], inputs["k"], inputs["v"])
+    assert KERNEL.work(shape, "fp32").operations == counter.get_total_flops()
+
+
+@given(st.integers(1, 40), st.integers(0, 40), st.integers(0, 1))
+def test_pairs_are_those_that_the_mask_leaves(q_len: int, more: int, causal: int):
+    kv_len = q_len + more
+    seen = [[j <= i + kv_len - q_len or not causal for j in range(kv_len)] for i in range(q_len)]
+    assert pairs(case(q_len, kv_len, 8, causal)) == sum(map(sum, seen))
+
+
+def test_a_decoding_step_sees_every_key_causal_or_not():
+    causal, full = (KERNEL.work(case(1, 100, 64, c), "fp16").operations for c in (1, 0))
+    assert causal == full == 4 * 2 * 4 * 64 * 100
+
+
+def test_bytes_count_grouped_keys_once_and_the_output_of_int8_as_bf16():
+    shape = case(10, 100, 64, 0)
+    queries, keys = 2 * 4 * 10 * 64, 2 * 2 * 100 * 64
+    assert KERNEL.work(shape, "fp16").bytes_read == 2 * (queries + 2 * keys)
+    assert KERNEL.work(shape, "fp16").bytes_written == 2 * queries
+    assert KERNEL.work(shape, "int8").bytes_read == queries + 2 * keys
+    assert KERNEL.work(shape, "int8").bytes_written == 2 * queries
+
+
+def test_impossible_cases_are_refused_with_their_numbers():
+    with pytest.raises(UsageError, match="kv_heads=3 does not divide heads=4"):
+        case(4, 4, 8, 0, heads=4, kv_heads=3)
+    with pytest.raises(UsageError, match="q_len=5 above kv_len=4"):
+        case(5, 4, 8, 1)
+
+
+@pytest.mark.parametrize("device", [CPU, GPU], ids=["cpu", "gpu"])
+def test_suites_hold_both_head_sizes_prefill_decode_and_real_shapes(device: DeviceView):
+    quick, standard, full = ([dict(c) for c in iterate_cases(KERNEL, [suite], device)] for suite in SUITES)
+    assert {c["head_dim"] for c in quick} == {64, 128}
+    assert {c["causal"] for c in quick} == {0, 1}
+    assert any(c["q_len"] == 1 and c["kv_heads"] < c["heads"] and c["kv_len"] >= 4096 for c in standard)
+    assert any(c["head_dim"] == 40 and c["kv_len"] == 77 for c in standard)
+    assert any(1 < c["q_len"] < c["kv_len"] and c["causal"] for c in full)
+    assert all(c in standard for c in quick)
+    assert all(c in full for c in standard)
+
+
+# --- the right answer -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_reference_is_the_definition(shape):
+    inputs = made(shape, "fp64")
+    torch.testing.assert_close(KERNEL.reference(inputs), plain_attention(inputs), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_reference_of_some_rows_is_those_rows_in_the_order_asked(shape):
+    inputs = made(shape, "fp16")
+    rows = torch.randperm(KERNEL.output_rows(shape), generator=torch.Generator().manual_seed(2))[:7]
+    torch.testing.assert_close(KERNEL.reference(inputs, rows), KERNEL.reference(inputs)[rows], rtol=1e-12, atol=1e-14)
+
+
+def test_reference_of_int8_is_that_of_the_dequantised_inputs():
+    inputs = made(case(9, 77, 40, 1), "int8")
+    floats = {name: inputs[name].double() * inputs[f"{name}_scale"].double() for name in ("q", "k", "v")}
+    assert 0.9 < float(floats["q"].std()) < 1.1
+    dequantised = Inputs(inputs.case, "fp64", CPU, floats)
+    torch.testing.assert_close(KERNEL.reference(inputs), plain_attention(dequantised), rtol=1e-12, atol=1e-14)
+
+
+# --- implementations --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "precision"), HERE)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_implementation_is_right_within_the_rule(shape, name: str, precision: str):
+    implementation = KERNEL.implementations()[name]
+    inputs = made(shape, precision)
+    output = implementation.build(KERNEL, inputs)()
+    assert output.shape == inputs["q"].shape
+    assert output.dtype == inputs["q"].dtype
+    allowed = KERNEL.tolerance(shape, precision, implementation.accumulates(precision), OUTPUT[output.dtype])
+    assert relative_error(output, inputs) <= allowed
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("name", ["flash", "math"])
+def test_the_rule_holds_over_4096_keys(name: str, precision: str):
+    shape = case(16, 4096, 128, 1, heads=2, kv_heads=1, batch=1)
+    inputs = made(shape, precision)
+    error = relative_error(KERNEL.implementations()[name].build(KERNEL, inputs)(), inputs)
+    assert error <= KERNEL.tolerance(shape, precision, "fp32", precision)
+
+
+def test_fp16_that_came_through_bf16_fails_as_fp16():
+    shape = case(32, 512, 64, 0)
+    inputs = made(shape, "fp16")
+    lower = {name: inputs[name].bfloat16() for name in ("q", "k", "v")}
+    output = torch.nn.functional.scaled_dot_product_attention(lower["q"], lower["k"], lower["v"], enable_gqa=True)
+    assert relative_error(output.half(), inputs) > KERNEL.tolerance(shape, "fp16", "fp32", "fp16")
+
+
+def test_tf32_allows_for_weights_rounded_to_tf32_and_fp32_does_not():
+    shape = case(32, 512, 64, 0, heads=2, kv_heads=2)
+    inputs = made(shape, "tf32")
+    q, k, v = (inputs[name] for name in ("q", "k", "v"))
+    weights = torch.softmax(q @ k.transpose(-1, -2) / 8.0, -1)  # 8 = √64
+    error = relative_error(round_to_tf32(weights) @ v, inputs)
+    assert KERNEL.tolerance(shape, "fp32", "fp32", "fp32") < error <= KERNEL.tolerance(shape, "tf32", "fp32", "fp32")
+    assert KERNEL.tolerance(shape, "tf32", "fp32", "fp32") < UNIT_ROUNDOFF["bf16"]  # and BF16 still fails as tf32
+
+
+def test_top_left_alignment_of_the_mask_fails():
+    shape = case(9, 77, 64, 1, heads=2, kv_heads=2)
+    inputs = made(shape, "fp32")
+    output = torch.nn.functional.scaled_dot_product_attention(inputs["q"], inputs["k"], inputs["v"], is_causal=True)
+    assert relative_error(output, inputs) > 1000 * KERNEL.tolerance(shape, "fp32", "fp32", "fp32")
+
+
+def test_a_call_leaves_torchs_choice_of_backends_as_it_was():
+    before = torch.backends.cuda.math_sdp_enabled(), torch.backends.cuda.flash_sdp_enabled()
+    for name in ("flash", "math", "upcast"):
+        KERNEL.implementations()[name].build(KERNEL, made(SHAPES[0].values[0], "fp16"))()
+    assert before == (torch.backends.cuda.math_sdp_enabled(), torch.backends.cuda.flash_sdp_enabled())
+
+
+def test_a_backend_that_refuses_raises_and_does_not_fall_back():
+    # The memory-efficient kernel is CUDA's: on a CPU torch's dispatcher refuses it, as it may refuse a case elsewhere.
+    with pytest.raises(UnavailableError, match="torch refuses the backend EFFICIENT_ATTENTION"):
+        KERNEL.implementations()["efficient"].build(KERNEL, made(case(8, 8, 8, 0, heads=2, kv_heads=2), "fp32"))
+
+
+# --- what is not supported, and why ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "precision", "device", "reason"),
+    [
+        ("flash", case(8, 8, 64, 0), "fp32", GPU, "fp16 and bf16 only"),
+        ("flash", case(8, 8, 64, 0), "fp16", TURING, "compute capability 8.0; T4 is older"),
+        ("flash", case(8, 8, 320, 0), "fp16", GPU, "head_dim up to 256, not 320"),
+        ("efficient", case(8, 8, 64, 0), "fp16", GPU, "no grouped KV heads"),
+        ("efficient", case(8, 8, 44, 0, kv_heads=4), "fp16", GPU, "multiples of 8 at fp16, not 44"),
+        ("efficient", case(8, 8, 64, 0, kv_heads=4), "bf16", TURING, "bf16 from compute capability 8.0"),
+        ("cudnn", case(8, 8, 64, 0), "fp32", GPU, "cudnn has no fp32"),
+        ("cudnn", case(8, 8, 257, 0), "fp16", GPU, "up to 256 here, not 257"),
+        ("cudnn", case(8, 8, 64, 0), "fp16", CPU, "runs on cuda, not on cpu"),
+        ("math", case(8, 8, 64, 0), "tf32", CPU, "TF32 is a format of NVIDIA's tensor cores"),
+        ("sdpa", case(8, 8, 64, 0), "fp32", CPU, "each backend is an implementation of its own"),
+        ("matmul", case(8, 8, 64, 0), "fp16", CPU, "no fp16 units"),
+        ("onednn-int8", case(8, 8, 64, 0), "int8", CPU, "no int8 units"),
+        ("int_mm", case(8, 8, 64, 0), "int8", GPU, "torch has no int8 attention on cuda"),
+        ("fp32-exact", case(8, 8, 64, 0), "int8", CPU_WITH_UNITS, "has int8 units"),
+    ],
+)
+def test_reasons_name_what_is_missing(name, shape, precision, device, reason):
+    assert reason in KERNEL.implementations()[name].reason_unsupported(shape, precision, device)
+
+
+@pytest.mark.parametrize("device", [CPU, CPU_WITH_UNITS], ids=["without units", "with units"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16", "int8"])
+def test_a_processor_has_an_implementation_of_every_quick_case(precision: str, device: DeviceView):
+    for shape in KERNEL.cases("quick", device):
+        assert any(not i.reason_unsupported(shape, precision, device) for i in KERNEL.implementations().values())
+
+
+def test_scores_that_do_not_fit_in_memory_are_refused_with_their_size():
+    small = DeviceView(type="cuda", torch_device="cuda:0", vendor="nvidia", capability=(8, 0), memory_bytes=2**34)
+    shape = case(4096, 4096, 128, 0, heads=32, kv_heads=8, batch=4)
+    reason = KERNEL.implementations()["math"].reason_unsupported(shape, "fp16", small)
+    assert reason == "writes out the scores: 3 × 8.0 GiB, and the device has 16.0 GiB"
+
+
+def test_what_executes_the_work_is_named_where_it_is_not_the_precisions_own_unit():
+    shape = case(8, 8, 64, 0, kv_heads=4)
+    operations = KERNEL.work(shape, "fp16").operations
+
+    def executed(name: str, precision: str, device: DeviceView):
+        hook = KERNEL.implementations()[name].executed
+        assert hook is not None
+        return hook(shape, precision, device)
+
+    assert executed("upcast", "fp16", CPU_WITH_UNITS).precision == "fp32"
+    assert executed("flash", "fp16", CPU).precision == "fp32"
+    assert executed("flash", "fp16", CPU_WITH_UNITS) is None
+    assert executed("fp32-exact", "int8", CPU).precision == "fp32"
+    three_products = executed("efficient", "fp32", GPU)
+    assert (three_products.precision, three_products.operations) == ("tf32", 3 * operations)
+
+
+def test_importing_the_kernel_leaves_torch_alone():
+    program = "import sys, kernels.attention; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
