@@ -73,8 +73,11 @@ def series(rows: Iterable[records.Measurement]) -> list[Series]:
     groups: dict[tuple[object, ...], list[records.Measurement]] = {}
     for row in rows:
         case = tuple(sorted(row.case.items()))
-        key = (row.host, row.rank, row.device, row.kernel, case, row.precision, row.implementation, row.mode)
-        groups.setdefault((*key, row.data, row.cache), []).append(row)
+        where = (row.host, row.rank, row.device)
+        what = (row.kernel, case, row.precision, row.implementation, row.mode, row.data)
+        # A row that was never timed has no cache state; it belongs to its series all the same.
+        key = next((key for key in groups if key[:2] == (where, what) and row.time is None), None)
+        groups.setdefault(key or (where, what, row.cache), []).append(row)
     return [_one_series(tuple(group)) for group in groups.values()]
 
 

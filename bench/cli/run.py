@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     how = parser.add_argument_group("how")
     how.add_argument("--data", choices=("normal", "uniform", "zeros", "ones"), default="normal", help="input values")
-    how.add_argument("--cache", choices=("cold", "warm"), default="cold", help="state of the caches before a call")
+    how.add_argument("--cache", choices=("cold", "warm"), help="caches before a call (default: cold where cheap)")
     how.add_argument("--launches", type=_integer("--launches", 1, MAXIMUM_LAUNCHES), metavar="N")
     how.add_argument("--threads", type=_integer("--threads", 1, 4096), metavar="N", help="CPU threads of the worker")
     how.add_argument("--seed", type=_integer("--seed", 0, MAXIMUM_SEED), default=0, metavar="N", help="of the inputs")

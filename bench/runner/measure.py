@@ -16,7 +16,7 @@ from bench.devices import Backend, backend, view
 from bench.kernel import Call, Implementation, Inputs, Kernel
 from bench.kernel import Work as KernelWork
 from bench.runner.protocol import Measure
-from bench.timing import CachePlan, Expected, Timing, compare, measure, plan_cache, prepare, screen
+from bench.timing import CachePlan, Expected, Timing, check_call, compare, measure, plan_cache, prepare, screen
 
 if TYPE_CHECKING:
     from bench.kernel import DeviceView
@@ -84,11 +84,11 @@ class Row:
         """What is left of the row's budget."""
         return self.request.budget_s - (time.perf_counter() - self.started)
 
-    def inputs(self, copy: int) -> Inputs:
-        """Copy number `copy` of the inputs, each from a seed of its own."""
+    def inputs(self) -> Inputs:
+        """The inputs, from the run's seed."""
         import torch
 
-        generator = torch.Generator().manual_seed(self.request.seed * 1_000_003 + copy)
+        generator = torch.Generator().manual_seed(self.request.seed)
         tensors = self.kernel.inputs(self.request.case, self.request.precision, self.view, self.request.data, generator)
         return Inputs(self.request.case, self.request.precision, self.view, tensors)
 
@@ -99,7 +99,8 @@ def measure_row(request: Measure, device: records.Device, progress: ProgressSink
     try:
         import torch
 
-        with torch.inference_mode(), row.backend.precision_mode(request.precision):
+        with torch.inference_mode():
+            (row.backend.allow_tf32 if request.precision == "tf32" else row.backend.strict_fp32)()
             _measure(row)
     except Exception as error:  # a kernel may raise anything: it costs its own row
         row.outcome.status, row.outcome.reason = _failure(row.backend, error)
@@ -114,30 +115,26 @@ def _measure(row: Row) -> None:
         return
     with outcome.phase("inputs"):
         row.progress("inputs", "")
-        first = row.inputs(0)
+        first = row.inputs()
     with outcome.phase("reference"):
         row.progress("reference", "")
         expected = prepare(row.kernel, first, row.request.seed)
     candidates = _checked(row, first, expected)
     if not candidates:
         return
-    plan = _cache_plan(row)
-    winner = _fastest(row, candidates, plan)
+    winner, call_s = _fastest(row, candidates)
     outcome.implementation, outcome.check = winner.implementation, winner.check
-    calls = _copies(row, winner, plan)
+    plan = _cache_plan(row, call_s)
+    calls = _copies(row, first, winner, plan)
     row.progress("timing", winner.implementation.name)
-    with outcome.phase("measure"):
-        outcome.timing = measure(
-            calls,
-            row.backend,
-            plan=plan,
-            capturable=winner.implementation.capturable,
-            budget_s=max(TIMED_MINIMUM_S, row.remaining_s()),
-        )
-    outcome.warnings.extend(outcome.timing.warnings)
-    _check_after(row, winner, calls)
-    if outcome.status != "wrong":
-        _judge(outcome, outcome.timing)
+    timing = measure(
+        calls,
+        row.backend,
+        plan=plan,
+        capturable=winner.implementation.capturable,
+        budget_s=max(TIMED_MINIMUM_S, row.remaining_s()),
+    )
+    _judge(row, winner, expected, timing)
 
 
 def _fits(row: Row) -> bool:
@@ -166,10 +163,8 @@ def _checked(row: Row, first: Inputs, expected: Expected) -> list[Candidate]:
             with outcome.phase("build"):
                 call = implementation.build(row.kernel, first)
             with outcome.phase("check"):
-                output = call()
-                row.backend.synchronize()
-                check, reason = compare(expected, output, implementation.accumulates(row.request.precision))
-                del output
+                accumulate = implementation.accumulates(row.request.precision)
+                check, reason = check_call(call, expected, accumulate, row.backend)
         except Exception as error:  # the next candidate may do better
             status, reason = _failure(row.backend, error)
             row.backend.empty_cache()
@@ -189,23 +184,29 @@ def _checked(row: Row, first: Inputs, expected: Expected) -> list[Candidate]:
     return passed
 
 
-def _fastest(row: Row, candidates: Sequence[Candidate], plan: CachePlan) -> Candidate:
-    """The candidate with the shortest call in a brief look; alone, it needs none."""
-    if len(candidates) == 1:
-        return candidates[0]
+def _fastest(row: Row, candidates: Sequence[Candidate]) -> tuple[Candidate, float | None]:
+    """The candidate with the shortest call in a brief look, and the seconds of that call.
+
+    A single candidate is looked at only where the length of its call decides how it is timed (device graphs).
+    """
+    if len(candidates) == 1 and not row.backend.supports_graphs:
+        return candidates[0], None
     per_candidate_s = min(SCREEN_ONE_S, SCREEN_SHARE * max(row.remaining_s(), 0.0) / len(candidates))
+    plan = _cache_plan(row, None)
+    brief = CachePlan(plan.label, 1, plan.flush_bytes, plan.why)
     times: list[tuple[float, Candidate]] = []
     with row.outcome.phase("screen"):
         for candidate in candidates:
             name = candidate.implementation.name
             row.progress("screen", name)
-            seconds = screen([candidate.call], row.backend, plan, seconds=per_candidate_s)
+            seconds = screen([candidate.call], row.backend, brief, per_candidate_s, capturable=False)
             times.append((seconds, candidate))
             row.outcome.screened.append({"implementation": name, "status": "ok", "screened_s": seconds})
-    return min(times, key=lambda pair: pair[0])[1]
+    seconds, fastest = min(times, key=lambda pair: pair[0])
+    return fastest, seconds
 
 
-def _cache_plan(row: Row) -> CachePlan:
+def _cache_plan(row: Row, call_s: float | None) -> CachePlan:
     return plan_cache(
         row.request.cache,
         call_bytes=row.work.bytes,
@@ -213,41 +214,42 @@ def _cache_plan(row: Row) -> CachePlan:
         cache_bytes=row.view.cache_bytes,
         memory_budget=row.backend.memory_free_bytes(),
         device_type=row.view.type,
+        vendor=row.view.vendor,
+        graphs=row.backend.supports_graphs and call_s is not None,
+        call_s=call_s,
     )
 
 
-def _copies(row: Row, winner: Candidate, plan: CachePlan) -> list[Call]:
-    """The winner built on each rotated copy of the inputs; the first copy is already there."""
+def _copies(row: Row, first: Inputs, winner: Candidate, plan: CachePlan) -> list[Call]:
+    """The winner built on each rotated copy of the inputs; the first copy is already there.
+
+    Clones, not fresh random data: what makes a call cold is the address, and a clone costs a tenth of the time.
+    """
     calls = [winner.call]
     with row.outcome.phase("copies"):
-        for copy in range(1, plan.copies):
-            row.progress("copies", f"{copy + 1}/{plan.copies}")
-            calls.append(winner.implementation.build(row.kernel, row.inputs(copy)))
+        for number in range(1, plan.copies):
+            row.progress("copies", f"{number + 1}/{plan.copies}")
+            tensors = {name: tensor.clone() for name, tensor in first.tensors.items()}
+            copy = Inputs(first.case, first.precision, first.device, tensors)
+            calls.append(winner.implementation.build(row.kernel, copy))
     return calls
 
 
-def _check_after(row: Row, winner: Candidate, calls: Sequence[Call]) -> None:
-    """Once more after the timing, on the last copy: a cached or stale output can't have passed both."""
+def _judge(row: Row, winner: Candidate, expected: Expected, timing: Timing) -> None:
+    """The timed row's status. The call has to be right still: what timing wore out or overwrote shows here."""
     outcome = row.outcome
     with outcome.phase("check"):
         row.progress("check", "after timing")
-        copy = len(calls) - 1
-        inputs = row.inputs(copy)
-        expected = prepare(row.kernel, inputs, row.request.seed + 1)
-        output = calls[copy]()
+        output = winner.call()
         row.backend.synchronize()
         check, reason = compare(expected, output, winner.implementation.accumulates(row.request.precision))
     if not check.passed:
         outcome.status, outcome.check = "wrong", check
         outcome.reason = f"right before the timing, wrong after it: {reason}"
-        outcome.timing = None
-
-
-def _judge(outcome: Outcome, timing: Timing) -> None:
-    if timing.reached_target:
-        outcome.status, outcome.reason = "ok", ""
-    else:
-        outcome.status, outcome.reason = "noisy", timing.noise_reason
+        return
+    outcome.timing = timing
+    outcome.warnings.extend(timing.warnings)
+    outcome.status, outcome.reason = ("ok", "") if timing.reached_target else ("noisy", timing.noise_reason)
 
 
 def _failure(device: Backend, error: BaseException) -> tuple[records.Status, str]:
@@ -276,7 +278,7 @@ def _record(row: Row) -> records.Measurement:
         implementation=name,
         mode=request.mode,
         data=request.data,
-        cache=timing.cache if timing else request.cache,
+        cache=timing.cache if timing else request.cache or "not-applicable",
         status=outcome.status,
         reason=outcome.reason,
         check=outcome.check,

@@ -34,7 +34,8 @@ class Measure(msgspec.Struct, kw_only=True, tag="measure"):
     """Candidates by name: several are screened and the fastest right one is measured."""
     mode: Literal["burst", "sustained"] = "burst"
     data: str = "normal"
-    cache: Literal["cold", "warm"] = "cold"
+    cache: Literal["cold", "warm"] | None = None
+    """None: cold where that is cheap."""
     seed: int = 0
     launch: int = 0
     budget_s: float = 5.0

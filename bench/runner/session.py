@@ -39,7 +39,7 @@ class Options:
     device: str = "auto"
     mode: Literal["burst", "sustained"] = "burst"
     data: str = "normal"
-    cache: Literal["cold", "warm"] = "cold"
+    cache: Literal["cold", "warm"] | None = None
     launches: int | None = None
     threads: int | None = None
     seed: int = 0
@@ -95,7 +95,7 @@ def prepare(options: Options, observer: Observer) -> Prepared:
     worker = Worker(options.threads)
     try:
         described = _described(worker, options)
-        devices, denominators = _rated(described.devices, tables)
+        devices, denominators = _rated(described.devices, tables, options.anonymize)
         items = {
             device.device: plan.items(options.selection, installed, view(device), list(device.precisions))
             for device in devices
@@ -130,12 +130,16 @@ def _described(worker: Worker, options: Options) -> Described:
     return reply
 
 
-def _rated(found: Sequence[records.Device], tables: Tables) -> tuple[list[records.Device], dict[str, Denominators]]:
+def _rated(
+    found: Sequence[records.Device], tables: Tables, anonymize: bool
+) -> tuple[list[records.Device], dict[str, Denominators]]:
     """The devices with their architecture and ratings filled in, and what their rows are set against."""
     devices, denominators = [], {}
     for device in found:
         architecture = cpu_microarchitecture(device.details) if device.kind == "cpu" else None
         named = msgspec.structs.replace(device, architecture=architecture or device.architecture)
+        if anonymize:
+            named = msgspec.structs.replace(named, host=host.ANONYMOUS, unique_id=None)
         ratings = ratings_for(named, tables)
         rated = msgspec.structs.replace(named, ratings=dict(ratings.peaks), rating_name=ratings.name)
         devices.append(rated)
@@ -178,7 +182,7 @@ def _run_record(prepared: Prepared, path: Path) -> records.Run:
     return records.Run(
         id=path.stem,
         started=records.now(),
-        command=["bench", *options.command],
+        command=["bench", *map(_without_folder if options.anonymize else str, options.command)],
         bench_version=__version__,
         method_version=METHOD_VERSION,
         suite=None if options.selection.cases else options.selection.suite,
@@ -192,6 +196,10 @@ def _run_record(prepared: Prepared, path: Path) -> records.Run:
         pinning=prepared.pinning,
         pages=host.page_settings(),
     )
+
+
+def _without_folder(word: str) -> str:
+    return Path(word).name if "/" in word else word
 
 
 class _Campaign:
@@ -321,7 +329,7 @@ def _not_measured(request: Measure, device: records.Device, status: records.Stat
         implementation=names[0] if len(names) == 1 else plan.BEST,
         mode=request.mode,
         data=request.data,
-        cache=request.cache,
+        cache=request.cache or "not-applicable",
         status=status,
         reason=reason,
         work=records.Work(operations=work.operations, bytes=work.bytes),

@@ -95,7 +95,7 @@ def _software() -> dict[str, str]:
             continue
     import torch
 
-    found["torch"] = torch.__version__  # the distribution's metadata lacks the +cpu, +cu130, +rocm
+    found["torch"] = str(torch.__version__)  # the distribution's metadata lacks the +cpu, +cu130, +rocm
     return found
 
 
