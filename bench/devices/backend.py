@@ -6,7 +6,9 @@ One generic path, through torch.accelerator and torch.Event, with small exceptio
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final, Protocol
 
 from bench.devices import arithmetic
@@ -18,8 +20,12 @@ from bench.records import Device
 class Event(Protocol):
     """A mark in the device's stream of work."""
 
-    def record(self) -> None:
+    def record(self) -> Any:
         """Put the mark behind the work that is queued now."""
+
+    def query(self) -> bool:
+        """Whether the device has come to the mark."""
+        ...
 
 
 class Backend:
@@ -56,10 +62,9 @@ class Backend:
             raise UnavailableError(f"{self.torch_device} has no device events: time it from the host")
         return self._new_event()
 
-    def elapsed_s(self, start: Event, end: Event) -> float:
+    def elapsed_s(self, start: Any, end: Any) -> float:
         """Seconds between two recorded events, after a synchronise."""
-        milliseconds: float = start.elapsed_time(end)  # type: ignore[attr-defined]  # torch's method; ours need only record
-        return milliseconds * 1e-3
+        return float(start.elapsed_time(end)) * 1e-3
 
     def capture(self, call: Callable[[], object]) -> Call:
         """Record one call in a device graph and return its replay. UnavailableError where there are no graphs."""
@@ -87,6 +92,18 @@ class Backend:
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether an error means that memory ran out, here or on the host."""
         return is_out_of_memory(error)
+
+    @contextmanager
+    def precision_mode(self, precision: str) -> Iterator[None]:
+        """TF32 is allowed inside for "tf32" and for nothing else; strict FP32 before, for all others, and after."""
+        if precision == "tf32":
+            self.allow_tf32()
+        else:
+            self.strict_fp32()
+        try:
+            yield
+        finally:
+            self.strict_fp32()
 
     def strict_fp32(self) -> None:
         """See `arithmetic.strict_fp32`."""
@@ -159,10 +176,6 @@ class CudaBackend(Backend):
     can_sleep = True
     supports_graphs = True
 
-    def __init__(self, device: Device) -> None:
-        super().__init__(device)
-        self._cycles_per_s: float | None = None
-
     def capture(self, call: Callable[[], object]) -> Call:
         """Record one call in a CUDA graph after warming it up on a side stream. What capture refuses is raised."""
         import torch
@@ -181,20 +194,24 @@ class CudaBackend(Backend):
 
     def busy_sleep(self, seconds: float) -> None:
         """Occupy the stream for about `seconds` with a spinning kernel."""
-        cycles = int(seconds * self._sleep_rate())
+        cycles = int(seconds * _sleep_cycles_per_s(self.torch_device))
         if cycles > 0:
             self._module._sleep(cycles)
 
-    def _sleep_rate(self) -> float:
-        """Cycles a second of the counter that the sleep spins on: measured, as it is not the SM clock everywhere."""
-        if self._cycles_per_s is None:
-            self._module._sleep(_SLEEP_CALIBRATION_CYCLES // 10)  # loads the kernel
-            self.synchronize()
-            start = time.perf_counter()
-            self._module._sleep(_SLEEP_CALIBRATION_CYCLES)
-            self.synchronize()
-            self._cycles_per_s = _SLEEP_CALIBRATION_CYCLES / (time.perf_counter() - start)
-        return self._cycles_per_s
+
+@cache
+def _sleep_cycles_per_s(torch_device: str) -> float:
+    """Cycles a second of the counter that the sleep spins on: measured, as it is not the SM clock everywhere."""
+    import torch
+
+    module: Any = torch.cuda
+    with torch.cuda.device(torch_device):
+        module._sleep(_SLEEP_CALIBRATION_CYCLES // 10)  # loads the kernel
+        module.synchronize()
+        start = time.perf_counter()
+        module._sleep(_SLEEP_CALIBRATION_CYCLES)
+        module.synchronize()
+        return _SLEEP_CALIBRATION_CYCLES / (time.perf_counter() - start)
 
 
 class MpsBackend(Backend):

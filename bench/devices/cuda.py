@@ -28,6 +28,19 @@ def pci_address(properties: Any) -> str | None:
     return f"{getattr(properties, 'pci_domain_id', 0):04x}:{bus:02x}:{device:02x}.0"
 
 
+def nvml_facts(index: int) -> nvml.GpuFacts:
+    """What NVML tells of torch.cuda's device `index`, found by UUID or PCI id.
+
+    On another vendor's stack NVML may exist and answer for other cards: a matching id is what counts.
+    """
+    import torch
+
+    if getattr(torch.version, "hip", None):
+        return nvml.GpuFacts(why="not an NVIDIA stack")
+    properties = torch.cuda.get_device_properties(index)
+    return nvml.facts(str(getattr(properties, "uuid", "") or "") or None, pci_address(properties))
+
+
 def identify(index: int) -> Device:
     """Device `index` of torch.cuda as a record."""
     import torch
@@ -36,8 +49,7 @@ def identify(index: int) -> Device:
     hip = getattr(torch.version, "hip", None)
     address = pci_address(properties)
     uuid = str(getattr(properties, "uuid", "") or "") or None
-    # On another vendor's stack NVML's library may exist and answer for other cards: only a matching id counts.
-    facts = nvml.GpuFacts(why="not an NVIDIA stack") if hip else nvml.facts(uuid, address)
+    facts = nvml_facts(index)
     pci_id = facts.pci_id or (pci.id_at(address) if address else None)
     vendor = cuda_vendor(properties.name, pci_id, bool(hip), facts.found)
     slice_, profile = mig_profile(properties.name), vgpu_profile(properties.name) if vendor == "nvidia" else None

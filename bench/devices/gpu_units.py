@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 _MIG = re.compile(r"\bMIG (\d+c\.)?\d+g\.\d+gb\S*", re.IGNORECASE)
-_VGPU = re.compile(r"-\d+[ABCQ]$")
+_VGPU = re.compile(r"-\d+(-\d+)?([ABCQ]|ME|CME)$", re.IGNORECASE)
 """NVIDIA's vGPU types end in frame-buffer size and series: "GRID A100-10C", "NVIDIA A40-48Q"."""
 
 

@@ -88,8 +88,8 @@ def parse_selection(text: str) -> Selection:
     kind, index = match.group(1), match.group(2)
     if kind in _GPU_WORDS and kind not in choices:
         raise UsageError(
-            f"--device: {kind!r} is no type of torch's: say cuda for NVIDIA's, rocm for AMD's, xpu for Intel's, mps for "
-            f"Apple's, auto for the best device here; choose from {', '.join(sorted(choices))}"
+            f"--device: {kind!r} is no device type: say cuda for NVIDIA, rocm for AMD, xpu for Intel, mps for "
+            f"Apple, auto for the best device here; choose from {', '.join(sorted(choices))}"
         )
     if kind not in choices:
         raise unknown_name("--device", kind, choices)
