@@ -23,7 +23,8 @@ examples:
 
 "executed by" names the unit of the device that computes the precision; a dash means that it has none of its own, so
 that the precision runs on other units, and may be slower than FP32. "rated peak" is what the vendor states, or what
-follows from cores, clock and operations per cycle: dense, without structured sparsity.
+follows from cores, clock and operations per cycle: dense, without structured sparsity. The table shortens where a
+figure is from; json and csv have it whole.
 """
 
 
@@ -211,9 +212,11 @@ def _peak(row: Line) -> str:
 
 
 def _source(row: Line) -> str:
+    """The kind of the figure and the first clause of its source; the whole source is in the JSON and the CSV."""
     if row.rated is None:
         return ""
-    return row.rated.source if row.rated.kind == "undisclosed" else f"{row.rated.kind}: {row.rated.source}"
+    first = row.rated.source.partition("; ")[0]
+    return first if row.rated.kind == "undisclosed" else f"{row.rated.kind}: {first}"
 
 
 def _csv(rated: list[tuple[Device, DeviceRatings]]) -> str:

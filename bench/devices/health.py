@@ -6,19 +6,17 @@ Each check is a pure function of what was read; `examine` does the reading. GPUs
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from bench.devices.files import read_text
+from bench.devices.load import Load, observe_load
 from bench.records import Device
 
 Level = Literal["ok", "note", "warning"]
 
-OBSERVE_S: Final = 0.5
-"""How long other load and steal time are watched: fifty scheduler ticks, so that 2 % can be told from nothing."""
 BUSY_CPUS: Final = 0.1
 """Of one CPU: less than that is what any idle system does (ours)."""
 STEAL_WARNING, STEAL_NOTE = 0.05, 0.01
@@ -34,16 +32,6 @@ class Finding:
     why: str = ""
     mend: str = ""
     device: str = ""
-
-
-@dataclass(frozen=True)
-class Load:
-    """Other work on the machine while it was watched."""
-
-    processes: tuple[tuple[str, float], ...]
-    """(name, CPUs used), the busiest first; this process is left out."""
-    steal: float
-    """Share of all CPU time that the hypervisor gave to others."""
 
 
 def examine(device: Device, root: Path = Path("/")) -> list[Finding]:
@@ -103,7 +91,7 @@ def units(device: Device) -> list[Finding]:
     found = []
     if "quota" in device.units.why:
         quota = f"the control group limits this process to {device.details.get('cpu_quota', 0):g} CPUs"
-        why = "threads beyond the quota are stopped for the rest of every period (usually 100 ms): rates come out unsteady"
+        why = "threads beyond it are stopped for the rest of every period (usually 100 ms): rates come out unsteady"
         found.append(
             Finding("warning", quota, why, "raise the quota (docker --cpus, Kubernetes limits)", device.device)
         )
@@ -111,7 +99,7 @@ def units(device: Device) -> list[Finding]:
         mask = f"{device.units.why}: {device.units.in_use} of {device.units.total} cores in use"
         why = "the rated peak counts only the cores in use"
         found.append(
-            Finding("note", mask, why, "taskset -c, numactl, or the job's CPU request change it", device.device)
+            Finding("note", mask, why, "change it with taskset -c, numactl or the job's CPU request", device.device)
         )
     threads = int(device.details.get("threads_per_core", 1))
     if threads > 1:
@@ -172,22 +160,14 @@ def huge_pages(enabled: str | None) -> Finding | None:
     return Finding("ok", f"transparent huge pages: {enabled}")
 
 
+_SHORT_FP32: Final = "oneDNN may compute FP32 in less than FP32: rows at fp32 would fail their check"
+_OLD_UNITS: Final = "the processor's newer units may be left out"
 _VARIABLES: Final[tuple[tuple[str, str], ...]] = (
-    (
-        "ONEDNN_DEFAULT_FPMATH_MODE",
-        "oneDNN may compute FP32 in less than FP32: rows at fp32 would be wrong or mislabelled",
-    ),
-    (
-        "DNNL_DEFAULT_FPMATH_MODE",
-        "oneDNN may compute FP32 in less than FP32: rows at fp32 would be wrong or mislabelled",
-    ),
-    ("ONEDNN_MAX_CPU_ISA", "oneDNN leaves out the processor's newer units"),
-    ("DNNL_MAX_CPU_ISA", "oneDNN leaves out the processor's newer units"),
-    ("ATEN_CPU_CAPABILITY", "torch leaves out the processor's newer units"),
-    (
-        "NVIDIA_TF32_OVERRIDE",
-        "the CUDA libraries ignore what torch says about TF32: rows at tf32 or fp32 are mislabelled",
-    ),
+    ("ONEDNN_DEFAULT_FPMATH_MODE", _SHORT_FP32),
+    ("DNNL_DEFAULT_FPMATH_MODE", _SHORT_FP32),
+    ("ONEDNN_MAX_CPU_ISA", _OLD_UNITS),
+    ("DNNL_MAX_CPU_ISA", _OLD_UNITS),
+    ("ATEN_CPU_CAPABILITY", _OLD_UNITS),
     ("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "torch starts with TF32 on"),
     ("CUDA_LAUNCH_BLOCKING", "every launch waits for its kernel: launch-bound rows come out slow"),
     ("PYTORCH_NO_CUDA_MEMORY_CACHING", "every tensor is allocated anew by the driver, which stops the stream"),
@@ -240,46 +220,6 @@ def power_and_heat() -> list[Finding]:
             what = f"{name} is at {hot[0].current:.0f} °C, at or above its limit of {hot[0].high:.0f} °C"
             why = "the processor lowers its clock to cool down"
             found.append(Finding("warning", what, why, "let it cool; look at fans and air flow"))
-    return found
-
-
-def observe_load(root: Path = Path("/"), seconds: float = OBSERVE_S) -> Load:
-    """Watch the other processes and the stolen time for `seconds`."""
-    before, steal_before, started = _cpu_seconds(), read_text(root / "proc/stat") or "", time.monotonic()
-    time.sleep(seconds)
-    after, elapsed = _cpu_seconds(), time.monotonic() - started
-    used = [
-        (name, (spent - before[pid][1]) / elapsed)
-        for pid, (name, spent) in after.items()
-        if pid in before and pid != os.getpid()
-    ]
-    busiest = sorted(used, key=lambda entry: -entry[1])[:5]
-    return Load(tuple(busiest), steal_share(steal_before, read_text(root / "proc/stat") or ""))
-
-
-def steal_share(before: str, after: str) -> float:
-    """Share of all CPU time between two readings of /proc/stat that was stolen (proc_stat(5), eighth column)."""
-    first, second = _cpu_times(before), _cpu_times(after)
-    if len(first) < 8 or len(second) < 8:
-        return 0.0
-    # Guest time is already in user time: the first eight columns are the whole.
-    spent = [now - then for then, now in zip(first[:8], second[:8], strict=True)]
-    return max(0.0, spent[7] / total) if (total := sum(spent)) > 0 else 0.0
-
-
-def _cpu_times(stat: str) -> Sequence[int]:
-    words = stat.split("\n", 1)[0].split()
-    return [int(word) for word in words[1:] if word.isdecimal()] if words[:1] == ["cpu"] else []
-
-
-def _cpu_seconds() -> dict[int, tuple[str, float]]:
-    import psutil
-
-    found = {}
-    for process in psutil.process_iter(["name", "cpu_times"]):
-        times = process.info["cpu_times"]
-        if times is not None:
-            found[process.pid] = (process.info["name"] or "?", times.user + times.system)
     return found
 
 

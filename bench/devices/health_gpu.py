@@ -1,4 +1,4 @@
-"""What would make a measurement on a GPU bad: no telemetry, other processes, a lowered power limit, a torch without it."""
+"""What would make a measurement on a GPU bad: no telemetry, other processes, a lowered power limit, a wrong torch."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ def examine(device: Device) -> list[Finding]:
         facts = nvml_facts(int(device.device.partition(":")[2] or 0))
         found += telemetry(device.device, facts, os.getpid())
     elif device.vendor == "amd" and find_spec("amdsmi") is None:
-        found.append(
-            _no_telemetry(device.device, "the package amdsmi is not installed", "install ROCm's amdsmi package")
-        )
+        found.append(_no_telemetry(device.device, "no package amdsmi", "install amdsmi, which ROCm ships"))
     return found
 
 
@@ -47,7 +45,7 @@ def telemetry(device: str, facts: nvml.GpuFacts, own_pid: int) -> list[Finding]:
     if facts.ecc is False:
         what, why = (
             "ECC is off",
-            "memory is a little faster and larger than on cards as shipped: say so with the result",
+            "memory is a little faster than on cards as shipped: say so with the result",
         )
         found.append(Finding("note", what, why, "sudo nvidia-smi -e 1, and restart", device))
     if facts.persistence is False:

@@ -32,7 +32,7 @@ _HYPERVISORS: Final[tuple[tuple[str, str], ...]] = (
     ("Apple Virtualization", "Apple Virtualization"),
 )
 _DMI_FILES: Final = ("product_name", "sys_vendor", "board_vendor", "bios_vendor", "product_version")
-UNNAMED_HYPERVISOR: Final = "hypervisor (not named)"
+UNNAMED_HYPERVISOR: Final = "unnamed hypervisor"
 
 
 def name_hypervisor(dmi: Collection[str]) -> str | None:
