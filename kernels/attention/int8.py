@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from bench.kernel import Call, Case, DeviceView, Executed, Inputs, implementation
 from kernels.attention.sdpa import nominal_operations
 from kernels.attention.shapes import integers
-from kernels.tensors import int8_units
+from kernels.tensors import EXACT_INT8_TERMS, exact_on_fp32_reason, int_mm_reason, on_fp32_units, onednn_reason
 
 if TYPE_CHECKING:
     import torch
@@ -282,43 +282,36 @@ def _query_block(
     return output.div_(total).view(n, group, queries, dim)
 
 
-def _unit_supports(case: Case, precision: str, device: DeviceView) -> str:
-    reason = _cpu_only(device)
-    if reason:
-        return reason
-    return "" if int8_units(device) else "this CPU has no int8 units (VNNI, AMX, SDOT or I8MM)"
+_CPU_ONLY: Final = "torch has no int8 attention on {}: its own kernels there take 16 and 32 bits"
+
+
+def _int_mm_supports(case: Case, precision: str, device: DeviceView) -> str:
+    if device.type != "cpu":
+        return _CPU_ONLY.format(device.type)
+    c = integers(case)
+    return int_mm_reason(c["q_len"], c["kv_len"], c["head_dim"], device)
 
 
 def _onednn_supports(case: Case, precision: str, device: DeviceView) -> str:
-    reason = _unit_supports(case, precision, device)
-    if reason:
-        return reason
-    if "asimd" in device.isa:
-        return "oneDNN's quantised linear is torch's x86 path; this CPU is Arm"
-    return "" if int(case["head_dim"]) <= 1024 else "head_dim above 1024: FP32 outputs would no longer be exact"
+    if device.type != "cpu":
+        return _CPU_ONLY.format(device.type)
+    return onednn_reason(precision, device) or _too_wide(case)
 
 
 def _fp32_supports(case: Case, precision: str, device: DeviceView) -> str:
-    reason = _cpu_only(device)
-    if reason:
-        return reason
-    if int(case["head_dim"]) > 1024:
-        return "head_dim above 1024: FP32 sums would no longer be exact"
-    return "this CPU has int8 units, which int_mm and onednn-int8 use" if int8_units(device) else ""
+    if device.type != "cpu":
+        return _CPU_ONLY.format(device.type)
+    return exact_on_fp32_reason(device) or _too_wide(case)
 
 
-def _cpu_only(device: DeviceView) -> str:
-    if device.type == "cpu":
+def _too_wide(case: Case) -> str:
+    if int(case["head_dim"]) <= EXACT_INT8_TERMS:
         return ""
-    return f"torch has no int8 attention on {device.type}"
+    return f"head_dim={case['head_dim']}: FP32 holds sums of up to {EXACT_INT8_TERMS} int8 products exactly"
 
 
-def _fp32_executed(case: Case, precision: str, device: DeviceView) -> Executed | None:
-    return Executed(
-        operations=nominal_operations(case),
-        precision="fp32",
-        note="this CPU has no int8 units: the FP32 units multiply the int8 values, exactly",
-    )
+def _fp32_executed(case: Case, precision: str, device: DeviceView) -> Executed:
+    return on_fp32_units(nominal_operations(case), precision)
 
 
 @implementation("onednn-int8", precisions=("int8",), supports=_onednn_supports)
@@ -327,7 +320,7 @@ def onednn_int8(kernel: Any, inputs: Inputs) -> Call:
     return _call(inputs, OnednnProducts())
 
 
-@implementation("int_mm", precisions=("int8",), supports=_unit_supports)
+@implementation("int_mm", precisions=("int8",), supports=_int_mm_supports)
 def int_mm(kernel: Any, inputs: Inputs) -> Call:
     """Both products by torch._int_mm, head by head, on a CPU's int8 units."""
     return _call(inputs, IntMmProducts())

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bench.errors import UnavailableError
 from bench.kernel import Call, Case, DeviceView, Executed, Inputs, implementation
 from kernels.attention.shapes import integers, pairs
-from kernels.tensors import bf16_units, fp16_units
+from kernels.tensors import bf16_units, fp16_units, native_reason, on_fp32_units, tf32_reason
 
 if TYPE_CHECKING:
     import torch
@@ -80,7 +80,7 @@ def _cudnn_supports(case: Case, precision: str, device: DeviceView) -> str:
 
 def _written_out_supports(case: Case, precision: str, device: DeviceView) -> str:
     """Both ways that hold the whole score matrix in memory."""
-    reason = _tf32_reason(precision, device)
+    reason = _unavailable(precision, device)
     if reason or device.memory_bytes is None:
         return reason
     c = integers(case)
@@ -95,9 +95,14 @@ def _written_out_supports(case: Case, precision: str, device: DeviceView) -> str
 
 
 def _matmul_supports(case: Case, precision: str, device: DeviceView) -> str:
-    if device.type == "cpu" and not _native_16_bit(precision, device):
-        return f"this CPU has no {precision} units: torch would convert at every multiplication; upcast converts once"
-    return _written_out_supports(case, precision, device)
+    return native_reason(case, precision, device) or _written_out_supports(case, precision, device)
+
+
+def _unavailable(precision: str, device: DeviceView) -> str:
+    """Why torch cannot keep to the precision on the device; its math path converts 16 bits itself, so they are left."""
+    if precision == "tf32":
+        return tf32_reason(device)
+    return "Apple's GPUs have no FP64" if precision == "fp64" and device.type == "mps" else ""
 
 
 def _native_16_bit(precision: str, device: DeviceView) -> bool:
@@ -107,31 +112,20 @@ def _native_16_bit(precision: str, device: DeviceView) -> bool:
     return fp16_units(device) if precision == "fp16" else bf16_units(device)
 
 
-def _tf32_reason(precision: str, device: DeviceView) -> str:
-    if precision != "tf32":
-        return ""
-    if device.type == "cuda" and device.vendor == "nvidia" and (device.capability or (0, 0)) >= _AMPERE:
-        return ""
-    return f"TF32 is a format of NVIDIA's tensor cores from compute capability 8.0; {device.type} here has none"
-
-
 def _elsewhere_supports(case: Case, precision: str, device: DeviceView) -> str:
     if device.type in ("cpu", "cuda"):
         return f"leaves the choice of backend to torch; on {device.type} each backend is an implementation of its own"
-    return _tf32_reason(precision, device)
+    return _unavailable(precision, device)
 
 
 # --- what executes the work, where that is not the nominal precision ------------------------------------------------
 
 
-def _on_fp32(case: Case, note: str) -> Executed:
-    return Executed(operations=nominal_operations(case), precision="fp32", note=note)
-
-
 def _flash_executed(case: Case, precision: str, device: DeviceView) -> Executed | None:
     if device.type != "cpu" or _native_16_bit(precision, device):
         return None
-    return _on_fp32(case, f"this CPU has no {precision} units: torch's kernel multiplies in FP32")
+    note = f"this CPU has no {precision} units: torch's kernel multiplies in FP32"
+    return Executed(nominal_operations(case), "fp32", note)
 
 
 def _efficient_executed(case: Case, precision: str, device: DeviceView) -> Executed | None:
@@ -143,11 +137,13 @@ def _efficient_executed(case: Case, precision: str, device: DeviceView) -> Execu
 
 def _math_executed(case: Case, precision: str, device: DeviceView) -> Executed | None:
     """torch's math backend converts 16-bit inputs to FP32 unless told that a 16-bit reduction will do."""
-    return _on_fp32(case, "torch's math backend converts to FP32 first") if precision in _16_BIT else None
+    if precision not in _16_BIT:
+        return None
+    return Executed(nominal_operations(case), "fp32", "torch's math backend converts to FP32 first")
 
 
 def _upcast_executed(case: Case, precision: str, device: DeviceView) -> Executed | None:
-    return _on_fp32(case, f"{precision} converted to FP32 inside the call and multiplied there")
+    return on_fp32_units(nominal_operations(case), precision)
 
 
 # --- the calls ------------------------------------------------------------------------------------------------------

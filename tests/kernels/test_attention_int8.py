@@ -9,7 +9,7 @@ from bench.kernel import DeviceView, Inputs
 from bench.precision import TOLERANCE_INT8_ATTENTION
 from kernels.attention import Attention, int8
 from kernels.attention.int8 import Fp32Products, IntMmProducts, OnednnProducts, plan
-from kernels.tensors import int8_units
+from kernels.tensors import onednn_reason
 
 KERNEL = Attention()
 PRODUCTS = [Fp32Products(), IntMmProducts(), OnednnProducts()]
@@ -80,8 +80,9 @@ def test_int_mm_gives_the_same_answer_as_the_fp32_units():
 
 
 def test_onednn_gives_the_same_answer_as_the_fp32_units():
-    if not int8_units(this_cpu()):
-        pytest.skip("no int8 units: without VNNI oneDNN's sums saturate at 16 bits, as its documentation says")
+    reason = onednn_reason("int8", this_cpu())
+    if reason:
+        pytest.skip(reason)
     inputs = made(case(40, 600, 40, 1, heads=4, kv_heads=2, batch=2))
     exact, onednn = int8.fp32_exact.build(KERNEL, inputs)(), int8.onednn_int8.build(KERNEL, inputs)()
     assert torch.equal(exact, onednn)
