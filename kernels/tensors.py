@@ -6,6 +6,7 @@ Importing this does not import torch; every function does it for itself.
 from __future__ import annotations
 
 from itertools import pairwise
+from math import prod
 from typing import TYPE_CHECKING, Final
 
 from bench.kernel import DATA, Case, DeviceView, Executed
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 EXACT_INT8_TERMS: Final = 1024
 """Most int8 products that FP32 sums exactly: 1024 · (−128)² = 2**24, up to which every integer is an FP32 number."""
+
+POOL_ELEMENTS: Final = 16_777_213
+"""Most values drawn for one tensor; a larger one repeats them. Drawing takes a processor ten nanoseconds a value, which
+for a GPU's inputs is many times what is measured. A prime, so that no two rows of a matrix are the same."""
 
 TF32_DROPPED_BITS: Final = 13
 """Mantissa bits that FP32 (23) has and TF32 (10) has not (NVIDIA A100 whitepaper, "TF32")."""
@@ -85,6 +90,19 @@ def native_reason(case: Case, precision: str, device: DeviceView) -> str:
     return onednn_reason(precision, device) if device.type == "cpu" else ""
 
 
+def int_mm_reason(m: int, n: int, k: int, device: DeviceView) -> str:
+    """Why torch._int_mm can't, or had better not, multiply (m, k) by (k, n); "" when it can.
+
+    The conditions are torch's own: ATen/native/LinearAlgebra.cpp for a CPU, cuda/Blas.cpp, mkldnn/xpu/Blas.cpp.
+    """
+    if device.type == "cuda":
+        right = m > 16 and n % 8 == 0 and k % 8 == 0
+        return "" if right else "torch._int_mm on CUDA needs m > 16, and n and k to be multiples of 8"
+    if device.type == "cpu":
+        return "" if "avx512_vnni" in device.isa else "torch._int_mm is a scalar loop on a CPU without AVX512-VNNI"
+    return "" if device.type == "xpu" else f"torch._int_mm has no kernel for {device.type}"
+
+
 def exact_on_fp32_reason(device: DeviceView) -> str:
     """Why int8 carried by FP32 units is out of place: the device has int8 units that torch reaches."""
     if device.type in ("cuda", "xpu"):
@@ -137,16 +155,27 @@ def fill(
     point: standard normal, or uniform over [−1, 1); int8: every integer of [−128, 127] alike for both. tf32 values
     are rounded to TF32 first, so that rounding them again changes nothing; fp32 values keep their full mantissa, so
     that a product that silently ran at TF32 fails its check. fp8 values stay far below saturation (448, or 240 for
-    e4m3fnuz) at a scale of one.
+    e4m3fnuz) at a scale of one. Beyond `POOL_ELEMENTS` the values repeat.
     """
     if data not in DATA:
         raise ValueError(f"data={data!r} is none of {', '.join(DATA)}")
-    tensor = _drawn(shape, precision, data, generator)
+    count = prod(shape)
+    drawn = _drawn((min(count, POOL_ELEMENTS),), precision, data, generator)
     if precision == "tf32":
-        tensor = round_to_tf32(tensor)
-    if memory_format is not None:
-        tensor = tensor.contiguous(memory_format=memory_format)
-    return tensor.to(torch_dtype(precision, device)).to(device.torch_device)
+        drawn = round_to_tf32(drawn)
+    pool = drawn.to(torch_dtype(precision, device)).to(device.torch_device)
+    tensor = (pool if count <= POOL_ELEMENTS else _repeated(pool, count)).view(shape)
+    return tensor if memory_format is None else tensor.contiguous(memory_format=memory_format)
+
+
+def _repeated(pool: torch.Tensor, count: int) -> torch.Tensor:
+    """`count` elements that repeat the pool, on its device."""
+    import torch
+
+    tensor = torch.empty(count, dtype=pool.dtype, device=pool.device)
+    for start in range(0, count, len(pool)):
+        tensor[start : start + len(pool)].copy_(pool[: count - start])
+    return tensor
 
 
 def _drawn(shape: tuple[int, ...], precision: str, data: str, generator: torch.Generator) -> torch.Tensor:

@@ -95,5 +95,5 @@ def _up_to(suite: str, parts: tuple[tuple[Shape, ...], ...]) -> Iterable[Shape]:
     return [shape for part in parts[: SUITES.index(suite) + 1] for shape in part]
 
 
-def _case(shape: Shape) -> dict[str, int | str]:
+def _case(shape: Shape) -> Case:
     return dict(zip(("batch", "m", "n", "k", "trans_a", "trans_b"), shape, strict=True))

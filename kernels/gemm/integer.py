@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from bench.kernel import Call, Case, DeviceView, Executed, Inputs, implementation
 from kernels.gemm.operands import operands, output_shape, per_matrix, sizes
-from kernels.tensors import exact_int8_blocks, exact_on_fp32_reason, on_fp32_units, onednn_reason, poisoned
+from kernels.tensors import (
+    exact_int8_blocks,
+    exact_on_fp32_reason,
+    int_mm_reason,
+    on_fp32_units,
+    onednn_reason,
+    poisoned,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -17,14 +24,8 @@ full-range products have a standard deviation of 5461·√k, twelve of which fit
 
 
 def _int_mm_reason(case: Case, precision: str, device: DeviceView) -> str:
-    """The conditions of torch's own code: ATen/native/LinearAlgebra.cpp, cuda/Blas.cpp, mkldnn/xpu/Blas.cpp."""
     _, m, n, k = sizes(case)
-    if device.type == "cuda":
-        ok = m > 16 and n % 8 == 0 and k % 8 == 0
-        return "" if ok else "torch._int_mm on CUDA needs m > 16, and n and k to be multiples of 8"
-    if device.type == "cpu":
-        return "" if "avx512_vnni" in device.isa else "torch._int_mm is a scalar loop on a CPU without AVX512-VNNI"
-    return "" if device.type == "xpu" else f"torch._int_mm has no kernel for {device.type}"
+    return int_mm_reason(m, n, k, device)
 
 
 def _onednn_reason(case: Case, precision: str, device: DeviceView) -> str:

@@ -1,0 +1,5 @@
+"""Two-dimensional convolution: the kernel `conv`."""
+
+from kernels.conv.problem import Conv
+
+__all__ = ["Conv"]
