@@ -1,0 +1,84 @@
+"""The frame: help that teaches, one line for an error, exit codes, pipes and encodings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.cli.main import COMMANDS, parser_for
+from tests.conftest import Cli
+
+
+def test_help_names_every_command_and_the_exit_codes(cli: Cli) -> None:
+    result = cli("--help")
+    assert result.code == 0
+    assert all(name in result.out for name in COMMANDS)
+    assert "Exit codes" in result.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    parser = parser_for(command)
+    assert parser.description
+    assert all(action.help for action in parser._actions if action.dest not in ("format", "debug", "launches"))
+
+
+def test_no_command_prints_the_help_and_is_a_usage_error(cli: Cli) -> None:
+    result = cli()
+    assert result.code == 2
+    assert "COMMAND" in result.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["rum"], ["rum", "run"]),
+        (["--nonsense"], ["--nonsense"]),
+        (["run", "--nonsense"], ["--nonsense"]),
+        (["show"], ["RUN"]),
+        (["run", "--form", "json"], ["--form"]),  # abbreviations would bind users to names we may need
+        (["run", "--format", "yaml"], ["--format", "yaml", "json"]),
+    ],
+)
+def test_wrong_usage_is_exit_2_and_one_line(cli: Cli, arguments: list[str], words: list[str]) -> None:
+    result = cli(*arguments)
+    assert result.code == 2
+    assert len(result.err.strip().splitlines()) == 1
+    assert all(word in result.err for word in words)
+    assert "Traceback" not in result.err
+
+
+def test_debug_shows_the_traceback(cli: Cli) -> None:
+    result = cli("show", "absent.jsonl", "--debug")
+    assert "Traceback" in result.err
+
+
+def test_version(cli: Cli) -> None:
+    from bench import __version__
+
+    assert cli("--version").out.strip() == f"suanli-bench {__version__}"
+
+
+def test_a_reader_that_leaves_early_gets_no_complaint(tmp_path: Path) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m bench ratings | true",
+        shell=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+
+
+def test_a_terminal_without_utf8_is_no_obstacle(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "run", "--help"], env=environment, capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == 0 and done.stdout.isascii()

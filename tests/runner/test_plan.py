@@ -1,0 +1,139 @@
+"""The plan: which rows a run has, in which order, and why some can't be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from bench.errors import UsageError
+from bench.kernel import Case, DeviceView, Field, Implementation, Inputs, Kernel, Role, Work, implementation
+from bench.plugins import Plugins
+from bench.runner.plan import Item, Selection, check, items
+
+CPU = DeviceView("cpu", "cpu")
+
+
+def _never(kernel: Any, inputs: Inputs) -> Callable[[], Any]:
+    raise AssertionError("planning builds nothing")
+
+
+class Toy(Kernel):
+    """Two cases a suite; one implementation for any device, one for CUDA alone, one that wants even sizes."""
+
+    name = "toy"
+    fields = (Field("n", "size"),)
+    precisions = ("fp32", "fp16")
+    everywhere = implementation("everywhere", precisions=("fp32",))(_never)
+    cuda = implementation("cuda-only", precisions=("fp32", "fp16"), devices=("cuda",))(_never)
+    even = implementation(
+        "even", precisions=("fp32",), supports=lambda case, *_: "" if int(case["n"]) % 2 == 0 else "n is odd"
+    )(_never)
+
+    def cases(self, suite: str, device: DeviceView) -> Sequence[Case]:
+        return [{"n": 1}, {"n": 2}]
+
+    def work(self, case: Case, precision: str) -> Work:
+        return Work(int(case["n"]), 1, 1)
+
+    def inputs(self, case: Case, precision: str, device: DeviceView, data: str, generator: Any) -> dict[str, Any]:
+        raise AssertionError("planning makes no inputs")
+
+    def reference(self, inputs: Inputs, rows: Any = None) -> Any:
+        raise AssertionError("planning computes nothing")
+
+    def output_rows(self, case: Case) -> int:
+        return 1
+
+    def reduction_length(self, case: Case) -> int:
+        return 1
+
+
+class Bandwidth(Toy):
+    """The same in another role."""
+
+    name = "bandwidth"
+    role = Role.BANDWIDTH
+    precisions = ("fp32",)
+
+
+class Collective(Toy):
+    """A role that a plain run leaves out."""
+
+    name = "collective"
+    role = Role.COLLECTIVE
+
+
+PLUGINS = Plugins(kernels={kernel.name: kernel for kernel in (Toy, Bandwidth, Collective)})
+
+
+def _plan(selection: Selection, native: Sequence[str] = ()) -> list[Item]:
+    check(selection, PLUGINS)
+    return items(selection, PLUGINS, CPU, native)
+
+
+def test_a_plain_run_has_compute_and_bandwidth_at_what_is_asked_everywhere() -> None:
+    rows = {(item.kernel, item.precision) for item in _plan(Selection())}
+    assert rows == {("toy", "fp32"), ("toy", "fp16"), ("bandwidth", "fp32")}
+
+
+def test_the_first_case_of_every_kernel_comes_before_the_second_of_any() -> None:
+    sizes = [item.case["n"] for item in _plan(Selection())]
+    assert sizes == sorted(sizes)
+
+
+def test_native_precisions_are_added_where_the_kernel_has_them() -> None:
+    assert {item.precision for item in _plan(Selection(kernels=("toy",)), native=["fp64", "bf16"])} == {"fp32", "fp16"}
+
+
+def test_candidates_are_those_that_can_and_the_others_say_why_not() -> None:
+    odd, even = (item for item in _plan(Selection(kernels=("toy",), precisions=("fp32",))))
+    assert odd.candidates == ("everywhere",)
+    assert dict(odd.unsupported)["even"] == "n is odd"
+    assert "cuda" in dict(odd.unsupported)["cuda-only"]
+    assert even.candidates == ("everywhere", "even")
+
+
+def test_a_precision_that_the_kernel_lacks_is_a_row_with_the_reason() -> None:
+    rows = _plan(Selection(kernels=("toy",), precisions=("int8",)))
+    assert rows and all(not row.candidates and "no meaning at int8" in row.unsupported[0][1] for row in rows)
+
+
+def test_all_is_a_row_for_each_implementation_that_has_the_precision() -> None:
+    rows = _plan(Selection(kernels=("toy",), precisions=("fp32",), cases=("n=1",), implementation="all"))
+    assert [row.candidates or row.unsupported[0][0] for row in rows] == [("everywhere",), "cuda-only", "even"]
+
+
+def test_an_implementation_by_name_measures_nothing_else() -> None:
+    rows = _plan(Selection(kernels=("toy",), precisions=("fp32",), implementation="even"))
+    assert [row.candidates for row in rows] == [(), ("even",)]
+
+
+def test_an_implementation_added_by_another_package_takes_part() -> None:
+    added = Implementation("added", _never, ("fp32",), kernel="toy")
+    plugins = Plugins(kernels={"toy": Toy}, added={"toy": [added]})
+    (row,) = items(Selection(cases=("n=1",), kernels=("toy",), precisions=("fp32",)), plugins, CPU, ())
+    assert row.candidates == ("everywhere", "added")
+
+
+@pytest.mark.parametrize(
+    ("selection", "word"),
+    [
+        (Selection(suite="fast"), "--suite"),
+        (Selection(kernels=("tow",)), "'toy'"),
+        (Selection(precisions=("fp31",)), "fp32"),
+        (Selection(cases=("n=1",)), "--kernel"),
+        (Selection(cases=("n=1",), kernels=("toy", "bandwidth")), "one --kernel"),
+        (Selection(cases=("n=0",), kernels=("toy",)), "n=0"),
+        (Selection(implementation="evn"), "'even'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_starts(selection: Selection, word: str) -> None:
+    with pytest.raises(UsageError, match=word):
+        check(selection, PLUGINS)
+
+
+def test_an_installation_without_kernels_says_how_to_get_them() -> None:
+    with pytest.raises(UsageError, match="pip install"):
+        items(Selection(), Plugins(), CPU, ())
