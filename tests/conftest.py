@@ -9,13 +9,19 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-import hypothesis
 import pytest
 
-# A shared or slow machine is no failure: no test asserts a time.
-hypothesis.settings.register_profile("suanli", deadline=None)
-hypothesis.settings.load_profile("suanli")
+try:
+    import hypothesis
+except ImportError:
+    # tests/gpu does without it: a machine with a GPU may hold pytest and nothing else of ours.
+    pass
+else:
+    # A shared or slow machine is no failure: no test asserts a time.
+    hypothesis.settings.register_profile("suanli", deadline=None)
+    hypothesis.settings.load_profile("suanli")
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -28,7 +34,7 @@ def required() -> frozenset[str]:
     return frozenset(filter(None, os.environ.get("BENCH_REQUIRE", "").replace(",", " ").split()))
 
 
-def skip_or_fail(name: str, reason: str) -> None:
+def skip_or_fail(name: str, reason: str) -> NoReturn:
     """Skip with the reason, or fail with it where BENCH_REQUIRE says that `name` has to be there."""
     if name in required():
         pytest.fail(f"BENCH_REQUIRE names {name}: {reason}", pytrace=False)
@@ -77,10 +83,15 @@ def require() -> Callable[[str], str]:
         path = shutil.which(tool)
         if path is None:
             skip_or_fail(tool, f"{tool} is not installed")
-        assert path is not None
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def absent() -> Callable[[str, str], NoReturn]:
+    """`absent("gpu", "torch sees no GPU")` skips with the reason, or fails where BENCH_REQUIRE names "gpu"."""
+    return skip_or_fail
 
 
 @pytest.fixture(scope="session")
