@@ -190,5 +190,5 @@ def graph_calls(call_s: float, copies: int) -> int:
 
     A graph shorter than the rotation measures a warm cache (a known error of 36 %).
     """
-    wanted = GRAPH_CALLS_OF_ZERO if call_s <= 0.0 else min(MAXIMUM_GRAPH_CALLS, int(GRAPH_S / call_s) + 1)
+    wanted = GRAPH_CALLS_OF_ZERO if call_s <= 0.0 else int(min(MAXIMUM_GRAPH_CALLS, GRAPH_S / call_s)) + 1
     return copies * max(1, -(-wanted // copies))
