@@ -72,7 +72,7 @@ def _describe(installed: plugins.Plugins, name: str) -> dict[str, Any]:
 
 
 def _field(spec: Field) -> dict[str, Any]:
-    allowed = list(spec.choices) or [spec.minimum, spec.maximum]
+    allowed: list[int | str] = list(spec.choices) or [spec.minimum, spec.maximum]
     return {"name": spec.name, "help": spec.help, "default": spec.default, "allowed": allowed}
 
 

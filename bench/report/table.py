@@ -49,7 +49,8 @@ def terminal(run: records.RunFile, defaults: Defaults, width: int, ascii_only: b
     """The whole report for a terminal: what was measured on what, the table, the best of each precision."""
     all_series = series(run.measurements)
     parts = [_headline(run), "", _table(all_series, defaults, width), "", *_summary(all_series)]
-    parts += _footnotes(run, all_series)
+    for line in _footnotes(run, all_series):
+        parts += textwrap.wrap(line, max(width, NARROW // 2), subsequent_indent="  ") or [""]
     text = "\n".join(parts).rstrip()
     return text.translate(ASCII) if ascii_only else text
 
@@ -186,8 +187,7 @@ def _footnotes(run: records.RunFile, all_series: Sequence[Series]) -> list[str]:
             "95 % interval of the median, halved" if spread == "within one launch" else "half the range of the medians"
         )
         lines.append(f"± {spread}: {what}")
-    kinds = {one.first.rated.kind: one.first.rated.source for one in all_series if one.first.rated}
-    lines += [f"rated ({kind}): {source}" for kind, source in sorted(kinds.items()) if source]
+    lines += _sources(all_series)
     if run.end is None:
         lines.append("this run has no end: it was killed, or is still going on")
     elif run.end.status != "complete" or run.end.reason:
@@ -195,3 +195,17 @@ def _footnotes(run: records.RunFile, all_series: Sequence[Series]) -> list[str]:
     if run.truncated:
         lines.append("an unfinished last line was ignored")
     return lines
+
+
+def _sources(all_series: Sequence[Series]) -> list[str]:
+    """Where the rated figures come from: one line a source, with the precisions that it serves."""
+    serves: dict[str, list[str]] = {}
+    for one in all_series:
+        rated = one.first.rated
+        if rated is None or not rated.source:
+            continue
+        label = "bandwidth" if one.unit == "B/s" else one.first.precision.upper()
+        names = serves.setdefault(f"{rated.kind}: {rated.source}", [])
+        if label not in names:
+            names.append(label)
+    return [f"rated {', '.join(names)} ({source})" for source, names in serves.items()]

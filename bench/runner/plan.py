@@ -37,6 +37,8 @@ class Item:
     role: Role
     case: Case
     precision: str
+    label: str
+    """The implementation asked for by name, or "best"."""
     candidates: tuple[str, ...]
     unsupported: tuple[tuple[str, str], ...]
     """(implementation, reason) of those that can't take the row: printed, never skipped in silence."""
@@ -90,9 +92,9 @@ def _items(
             if precision in impl.precisions:
                 candidates = (name,) if name in able else ()
                 reason = tuple(pair for pair in unable if pair[0] == name)
-                yield Item(kernel.name, kernel.role, case, precision, candidates, reason)
+                yield Item(kernel.name, kernel.role, case, precision, name, candidates, reason)
     else:
-        yield Item(kernel.name, kernel.role, case, precision, able, unable)
+        yield Item(kernel.name, kernel.role, case, precision, selection.implementation, able, unable)
 
 
 def _reason(kernel: Kernel, impl: Implementation, case: Case, precision: str, device: DeviceView) -> str:

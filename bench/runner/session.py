@@ -234,9 +234,9 @@ class _Campaign:
         self.observer.row_started(self.done, item, launch)
         request = self._request(device, item, launch)
         if not item.candidates:
-            row = _not_measured(request, device, "unsupported", _reasons(item))
+            row = _not_measured(request, item, device, "unsupported", _reasons(item))
         else:
-            row = self._measured(request, device)
+            row = self._measured(request, item, device)
         row.screened.extend(
             {"implementation": name, "status": "unsupported", "reason": reason} for name, reason in item.unsupported
         )
@@ -265,7 +265,7 @@ class _Campaign:
             budget_s=self._share_s(),
         )
 
-    def _measured(self, request: Measure, device: records.Device) -> records.Measurement:
+    def _measured(self, request: Measure, item: plan.Item, device: records.Device) -> records.Measurement:
         def on_progress(progress: Progress) -> None:
             self.observer.phase(progress.phase, progress.detail)
 
@@ -273,16 +273,16 @@ class _Campaign:
         try:
             reply = self.worker.ask(request, timeout_s, on_progress)
         except WorkerDied as death:
-            row = _not_measured(request, device, "crashed", str(death))
+            row = _not_measured(request, item, device, "crashed", str(death))
             self._restart()
         except TimeoutError:
-            row = _not_measured(request, device, "timeout", f"no result after {timeout_s:.0f} s")
+            row = _not_measured(request, item, device, "timeout", f"no result after {timeout_s:.0f} s")
             self._restart()
         else:
             if isinstance(reply, Measured):
                 return reply.measurement
             reason = reply.message if isinstance(reply, Refused) else f"unexpected answer {type(reply).__name__}"
-            row = _not_measured(request, device, "failed", reason)
+            row = _not_measured(request, item, device, "failed", reason)
         return row
 
     def _restart(self) -> None:
@@ -313,7 +313,9 @@ def _reasons(item: plan.Item) -> str:
     return "; ".join(reason if name in reason else f"{name}: {reason}" for name, reason in item.unsupported)
 
 
-def _not_measured(request: Measure, device: records.Device, status: records.Status, reason: str) -> records.Measurement:
+def _not_measured(
+    request: Measure, item: plan.Item, device: records.Device, status: records.Status, reason: str
+) -> records.Measurement:
     work = plugins.load().kernel(request.kernel).work(request.case, request.precision)
     names = request.implementations
     return records.Measurement(
@@ -326,7 +328,7 @@ def _not_measured(request: Measure, device: records.Device, status: records.Stat
         case=request.case,
         precision=request.precision,
         accumulate=None,
-        implementation=names[0] if len(names) == 1 else plan.BEST,
+        implementation=names[0] if len(names) == 1 else item.label,
         mode=request.mode,
         data=request.data,
         cache=request.cache or "not-applicable",

@@ -36,7 +36,7 @@ def test_the_table_says_what_was_measured_and_the_best_of_each_precision() -> No
     assert "best BF16: 2.00 ± 0.02 TFLOPS (gemm, torch); share of rated n/a: unlisted" in text
     assert "best INT8" not in text
     assert "± within one launch" in text
-    assert "rated (computed): a formula" in text
+    assert "rated FP32, FP16 (computed: a formula)" in text
 
 
 def test_ascii_output_has_no_other_characters() -> None:
