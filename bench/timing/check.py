@@ -99,10 +99,7 @@ def compare(expected: Expected, output: Any, accumulate: str) -> tuple[Check, st
     error = _rows_error(expected, y)
     where = "its rows"
     if expected.projection is not None and projected is not None:
-        right = expected.projection.reshape(-1)
-        difference = float((projected - right).norm()) / VECTOR_RMS
-        # ‖ref‖ is not known: the output's own norm stands for it, or the projection's where the output lacks something.
-        vector_error = _ratio(difference, max(sqrt(norm_squared), float(right.norm()) / VECTOR_RMS))
+        vector_error = _vector_error(expected, expected.projection.reshape(-1), projected, sqrt(norm_squared))
         if vector_error > error:
             error, where = vector_error, "a random projection of all of it"
     if not isfinite(error):
@@ -275,6 +272,18 @@ def _rows_error(expected: Expected, y: torch.Tensor) -> float:
     rows = y if expected.rows is None else y[expected.rows.to(y.device)]
     difference = rows.to("cpu").to(torch.float64) - expected.reference
     return _ratio(float(difference.norm()), float(expected.reference.norm()))
+
+
+def _vector_error(expected: Expected, right: torch.Tensor, projected: torch.Tensor, output_norm: float) -> float:
+    """‖(y − ref)·v‖ / (‖ref‖·rms(v)): for v of independent random signs its square is the Frobenius one on average."""
+    difference = float((projected - right).norm()) / VECTOR_RMS
+    # ‖ref‖ is not known: the output's own norm stands for it, or the projection's where the output lacks something.
+    error = _ratio(difference, max(output_norm, float(right.norm()) / VECTOR_RMS))
+    if PRECISIONS[expected.inputs.precision].integer:
+        return error  # integers are exact in float64, in any order
+    # Both projections round too, in sums of one row and of one reduction; it only counts beside fp64.
+    columns, terms = expected.reference.shape[1], expected.kernel.reduction_length(expected.inputs.case)
+    return max(0.0, error - 2.0 * (sqrt(columns) + sqrt(terms)) * UNIT_ROUNDOFF["fp64"])
 
 
 def _ratio(difference: float, norm: float) -> float:
