@@ -36,7 +36,7 @@ class Series:
     @property
     def rated(self) -> float | None:
         """The rated figure in the same unit as `value`."""
-        rated = self._measured.rated
+        rated = self.measured.rated
         if rated is None:
             return None
         return rated.bytes_per_s if self.unit == "B/s" else rated.operations_per_s
@@ -47,15 +47,14 @@ class Series:
         return self.value / self.rated if self.value and self.rated else None
 
     @property
-    def note(self) -> str:
-        """What a reader has to know beside the status: the reason, or by which unit the work was carried."""
-        executed = self._measured.executed
-        if self.reason:
-            return self.reason
+    def carried_by(self) -> str:
+        """By which other unit the work was carried, in a sentence; "" where it was the precision's own."""
+        executed = self.measured.executed
         return executed.note if executed else ""
 
     @property
-    def _measured(self) -> records.Measurement:
+    def measured(self) -> records.Measurement:
+        """The first row that was timed, or the first of all."""
         return next((row for row in self.rows if row.time is not None), self.first)
 
 
@@ -130,10 +129,9 @@ def _per_second(row: records.Measurement, seconds: float | None, unit: str) -> f
 
 
 def _unit(rows: Sequence[records.Measurement]) -> Literal["FLOPS", "OPS", "B/s"]:
-    """Bytes where the rating is a bandwidth or the work has no operations, else by the precision."""
+    """Bytes where bandwidth is what counts, else by the precision."""
     first = next((row for row in rows if row.time is not None), rows[0])
-    by_bytes = first.utilization_of == "bytes" or (first.rated is not None and first.rated.bytes_per_s is not None)
-    if by_bytes or (first.work is not None and first.work.operations == 0):
+    if first.utilization_of == "bytes":
         return "B/s"
     return "OPS" if first.precision.startswith("int") else "FLOPS"
 
@@ -143,7 +141,7 @@ def _label(one: Series) -> str:
         return "bandwidth"
     from bench.precision import PRECISIONS
 
-    row = one._measured
+    row = one.measured
     plain = PRECISIONS[row.precision].accumulate if row.precision in PRECISIONS else None
     name = row.precision.upper()
     return name if row.accumulate in (None, plain) else f"{name} ({row.accumulate} accumulation)"

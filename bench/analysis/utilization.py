@@ -41,19 +41,17 @@ class Denominators:
 
 def rate_row(row: records.Measurement, role: Role, denominators: Denominators) -> records.Measurement:
     """The row with its rating, utilisation and plausibility filled in; rows that were not timed come back unrated."""
-    if row.status not in records.MEASURED or row.rate is None:
-        reason = f"not measured: {row.status}"
-        return msgspec.structs.replace(row, utilization_reason=reason)
     key = denominators.key(role, row.precision, row.accumulate)
-    rated = denominators.ratings.peaks.get(key)
-    figure = _figure(rated, key)
     of: records.UtilizationOf = "bytes" if key == BANDWIDTH else "operations"
+    if row.status not in records.MEASURED or row.rate is None:
+        return msgspec.structs.replace(row, utilization_of=of, utilization_reason=f"not measured: {row.status}")
+    rated = denominators.ratings.peaks.get(key)
+    row = msgspec.structs.replace(row, rated=rated, utilization_of=of)
+    figure = _figure(rated, key)
     achieved = row.rate.bytes_per_s if of == "bytes" else row.rate.operations_per_s
-    row = msgspec.structs.replace(row, rated=rated)
     if figure is None or achieved is None:
         return msgspec.structs.replace(row, utilization_reason=denominators.ratings.reason(key))
-    row = msgspec.structs.replace(row, utilization=achieved / figure, utilization_of=of)
-    return _plausible(row, key, denominators)
+    return _plausible(msgspec.structs.replace(row, utilization=achieved / figure), key, denominators)
 
 
 def _plausible(row: records.Measurement, key: str, denominators: Denominators) -> records.Measurement:

@@ -140,7 +140,8 @@ def _row_words(row: records.Measurement, defaults: Defaults) -> str:
     factor, letter = prefix([one.value])
     low, high = (None if bound is None else bound / factor for bound in (one.low, one.high))
     rate = f"{with_interval(one.value / factor, low, high)} {letter}{one.unit}"
-    return f"{what}: {rate}, {percent(one.utilization)} of rated, {row.status}"
+    share = f"{percent(one.utilization)} of rated" if one.utilization else "not rated"
+    return f"{what}: {rate}, {share}, {row.status}"
 
 
 def kernel_defaults() -> dict[str, dict[str, Any]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, product
+from string import ascii_lowercase
 from typing import Final
 
 from bench import records
@@ -18,7 +20,8 @@ Defaults = Mapping[str, Mapping[str, int | str | None]]
 
 NARROW: Final = 100
 """Columns below which the table leaves out what the summary or the file says as well."""
-NOTE_WIDTH_MINIMUM: Final = 24
+DROPPED_WHEN_NARROW: Final = ("implementation", "rated")
+RIGHT_ALIGNED: Final = ("rate", "rated", "share")
 CSV_COLUMNS: Final = (
     *("id", "device", "launch", "kernel", "case", "precision", "accumulate", "implementation", "data", "cache"),
     *("status", "reason", "operations", "bytes", "median_s", "ci95_low_s", "ci95_high_s", "samples"),
@@ -42,15 +45,19 @@ class Cells:
     note: str
 
 
-HEADERS: Final = Cells("kernel", "case", "precision", "implementation", "rate", "rated", "% of rated", "status", "")
+HEADERS: Final = Cells("kernel", "case", "precision", "implementation", "rate", "rated", "% of rated", "status", "note")
+SOURCE_SHOWN: Final = 150
+"""Characters of a rating's source below the table; the run file has all of it."""
+NOISY: Final = "noisy: the median is known less closely than ±0.5 %; ± says how closely, the run file why"
 
 
 def terminal(run: records.RunFile, defaults: Defaults, width: int, ascii_only: bool = False) -> str:
     """The whole report for a terminal: what was measured on what, the table, the best of each precision."""
-    all_series = series(run.measurements)
-    parts = [_headline(run), "", _table(all_series, defaults, width), "", *_summary(all_series)]
-    for line in _footnotes(run, all_series):
-        parts += textwrap.wrap(line, max(width, NARROW // 2), subsequent_indent="  ") or [""]
+    all_series = _by_kernel(run)
+    table, notes = _table(all_series, defaults, width)
+    parts = [_headline(run), "", table, ""]
+    for line in [*notes, *([""] if notes else []), *_summary(all_series), *_footnotes(run, all_series)]:
+        parts += textwrap.wrap(line, max(width, NARROW // 2), subsequent_indent="    ") or [""]
     text = "\n".join(parts).rstrip()
     return text.translate(ASCII) if ascii_only else text
 
@@ -59,10 +66,10 @@ def markdown(run: records.RunFile, defaults: Defaults) -> str:
     """The same as GitHub-flavoured markdown."""
     from tabulate import tabulate
 
-    all_series = series(run.measurements)
+    all_series = _by_kernel(run)
     rows = [_fields(cells) for cells in _cells(all_series, defaults)]
     escaped = [[field.replace("|", "\\|") for field in row] for row in rows]
-    table = tabulate(escaped, headers=[*_fields(HEADERS)[:-1], "note"], tablefmt="github", disable_numparse=True)
+    table = tabulate(escaped, headers=_fields(HEADERS), tablefmt="github", disable_numparse=True)
     summary = "\n".join(f"- {line}" for line in _summary(all_series) if line)
     notes = "\n".join(_footnotes(run, all_series))
     return f"**{_headline(run)}**\n\n{table}\n\n{summary}\n\n{notes}".rstrip()
@@ -87,6 +94,13 @@ def comma_separated(run: records.RunFile) -> str:
     return out.getvalue().rstrip("\n")
 
 
+def _by_kernel(run: records.RunFile) -> list[Series]:
+    """The run's series, those of one kernel together: a run measures the first case of every kernel first."""
+    found = series(run.measurements)
+    first_seen = {name: place for place, name in reversed(list(enumerate(one.first.kernel for one in found)))}
+    return sorted(found, key=lambda one: first_seen[one.first.kernel])
+
+
 def _headline(run: records.RunFile) -> str:
     software = run.run.software
     names = "; ".join(_device_words(device) for device in run.devices) or "no device"
@@ -105,26 +119,30 @@ def _device_words(device: records.Device) -> str:
     return f"{device.device}: {device.name}{architecture}{clock}"
 
 
-def _table(all_series: Sequence[Series], defaults: Defaults, width: int) -> str:
+def _table(all_series: Sequence[Series], defaults: Defaults, width: int) -> tuple[str, list[str]]:
+    """The table and the notes that its last column names by letter: reasons are long, and shared by many rows."""
     from tabulate import tabulate
 
     cells = _cells(all_series, defaults)
     if not cells:
-        return "nothing was measured"
-    columns = [
-        name for name in Cells.__dataclass_fields__ if width >= NARROW or name not in ("implementation", "rated")
-    ]
-    several = len({one.first.device for one in all_series}) > 1
-    body = [[getattr(row, name) for name in columns] for row in cells]
-    if several:
+        return "nothing was measured", []
+    notes = dict.fromkeys(row.note for row in cells if row.note)
+    letters = dict(zip(notes, _letters(), strict=False))
+    columns = [name for name in Cells.__dataclass_fields__ if width >= NARROW or name not in DROPPED_WHEN_NARROW]
+    body = [[getattr(row, name) for name in columns[:-1]] + [letters.get(row.note, "")] for row in cells]
+    headers = [getattr(HEADERS, name) for name in columns]
+    align = ["right" if name in RIGHT_ALIGNED else "left" for name in columns]
+    if len({one.first.device for one in all_series}) > 1:
         body = [[one.first.device, *row] for one, row in zip(all_series, body, strict=True)]
-    headers = (["device"] if several else []) + [getattr(HEADERS, name) for name in columns]
-    taken = sum(max(len(line[i]) for line in [headers, *body]) + 2 for i in range(len(headers) - 1))
-    room = max(NOTE_WIDTH_MINIMUM, width - taken)
-    body = [[*row[:-1], "\n".join(textwrap.wrap(row[-1], room))] for row in body]
-    right = {"rate", "rated", "share"}
-    align = (["left"] if several else []) + ["right" if name in right else "left" for name in columns]
-    return str(tabulate(body, headers=headers, tablefmt="simple", colalign=align, disable_numparse=True))
+        headers, align = ["device", *headers], ["left", *align]
+    table = tabulate(body, headers=headers, tablefmt="simple", colalign=align, disable_numparse=True)
+    return str(table), [f"{letter}  {note}" for note, letter in letters.items()]
+
+
+def _letters() -> Iterator[str]:
+    """a … z, then aa, ab, …"""
+    for length in count(1):
+        yield from map("".join, product(ascii_lowercase, repeat=length))
 
 
 def _cells(all_series: Sequence[Series], defaults: Defaults) -> list[Cells]:
@@ -151,8 +169,14 @@ def _one_row(one: Series, defaults: Defaults, factor: float, letter: str) -> Cel
         rated=rated,
         share=percent(one.utilization) if one.value is not None else "–",
         status=one.status,
-        note=one.note,
+        note=_note(one),
     )
+
+
+def _note(one: Series) -> str:
+    """Why the row is as it is, and by which unit it was carried. Noise is in the ± already."""
+    reason = "" if one.status == "noisy" else one.reason
+    return "; ".join(filter(None, (reason, one.carried_by)))
 
 
 def _fields(cells: Cells) -> list[str]:
@@ -187,6 +211,8 @@ def _footnotes(run: records.RunFile, all_series: Sequence[Series]) -> list[str]:
             "95 % interval of the median, halved" if spread == "within one launch" else "half the range of the medians"
         )
         lines.append(f"± {spread}: {what}")
+    if any(one.status == "noisy" for one in all_series):
+        lines.append(NOISY)
     lines += _sources(all_series)
     if run.end is None:
         lines.append("this run has no end: it was killed, or is still going on")
@@ -208,4 +234,7 @@ def _sources(all_series: Sequence[Series]) -> list[str]:
         names = serves.setdefault(f"{rated.kind}: {rated.source}", [])
         if label not in names:
             names.append(label)
-    return [f"rated {', '.join(names)} ({source})" for source, names in serves.items()]
+    return [
+        f"rated {', '.join(names)} ({textwrap.shorten(source, SOURCE_SHOWN, placeholder=' …')})"
+        for source, names in serves.items()
+    ]

@@ -61,4 +61,4 @@ def test_each_precision_and_accumulation_has_its_own_best() -> None:
 
 def test_rows_that_were_not_timed_have_no_rate() -> None:
     (one,) = series([measurement(status="unsupported", reason="no units", timed=False)])
-    assert one.value is None and one.utilization is None and one.note == "no units"
+    assert one.value is None and one.utilization is None and one.reason == "no units"
