@@ -268,6 +268,6 @@ def _user_entry(path: Path, name: str, row: dict[str, Any], base: Entry | None) 
 
 def _plain(message: str) -> str:
     """msgspec's "Expected `float`, got `str` - at `$.fp16_tflops`" with the key first."""
-    reason, _, place = message.partition(" - at ")
+    reason, _, place = message.replace(" | null`", "`").partition(" - at ")
     key = place.strip("`").removeprefix("$").lstrip(".")
     return f"{key}: {reason[:1].lower()}{reason[1:]}" if key else reason
