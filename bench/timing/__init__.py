@@ -5,7 +5,8 @@ Which calls there are is the runner's business, what the numbers mean is `bench.
 
 from bench.timing.backend import Backend, Event
 from bench.timing.cache import CachePlan, CacheState, plan_cache
-from bench.timing.check import Expected, check_call, compare, poison, prepare, verify
+from bench.timing.call_check import check_call, poison
+from bench.timing.check import Expected, compare, prepare, verify
 from bench.timing.measure import Timing, garbage_collection_off, measure, screen
 
 __all__ = [

@@ -6,7 +6,6 @@ Tolerances belong to `bench.kernel` and `bench.precision`; docs/method.md, "Chec
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite, sqrt
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from bench.kernel import Inputs, Kernel
 from bench.precision import PRECISIONS, UNIT_ROUNDOFF
 from bench.records import Check
-from bench.timing.backend import Backend
 
 if TYPE_CHECKING:
     import torch
@@ -86,32 +84,30 @@ def compare(expected: Expected, output: Any, accumulate: str) -> tuple[Check, st
     that is more. Wrong: NaN or infinity, another shape, a coarser type than the precision's own, an error above the
     tolerance; for a tolerance of 0 (integers) any difference; for an all-zero reference anything but zeros.
     """
-    name, problem = _output_precision(expected, output)
+    name, problem = output_precision(expected, output)
     tolerance = 0.0
     if not problem:
         tolerance = expected.kernel.tolerance(expected.inputs.case, expected.inputs.precision, accumulate, name)
-        y, problem = _as_rows(expected, output)
+        y, problem = as_rows(expected, output)
     if problem:
         return Check(error=None, tolerance=tolerance, passed=False), problem
     not_finite, norm_squared, projected = _scan(y, expected.vector)
-    if any(not_finite):
-        return Check(error=None, tolerance=tolerance, passed=False), _not_finite(not_finite, y.numel())
-    error = _rows_error(expected, y)
-    where = "its rows"
+    error, where = _rows_error(expected, y), "its rows"
     if expected.projection is not None and projected is not None:
         vector_error = _vector_error(expected, expected.projection.reshape(-1), projected, sqrt(norm_squared))
         if vector_error > error:
             error, where = vector_error, "a random projection of all of it"
-    if not isfinite(error):
-        return Check(error=None, tolerance=tolerance, passed=False), "output is not zero where the answer is"
-    if error <= tolerance:
-        return Check(error=error, tolerance=tolerance, passed=True), ""
-    if tolerance == 0.0:
-        return Check(
-            error=error, tolerance=tolerance, passed=False
-        ), f"output differs (relative error {error:.2e}) where it must be equal"
-    reason = f"relative error {error:.2e} of {where} is above the tolerance {tolerance:.2e}"
-    return Check(error=error, tolerance=tolerance, passed=False), reason
+    reason = ""
+    if any(not_finite):
+        reason = _not_finite(not_finite, y.numel())
+    elif not isfinite(error):
+        reason = "output is not zero where the answer is"
+    elif error > tolerance and tolerance == 0.0:
+        reason = f"output differs (relative error {error:.2e} of {where}) where it must be equal"
+    elif error > tolerance:
+        reason = f"relative error {error:.2e} of {where} is above the tolerance {tolerance:.2e}"
+    finite = isfinite(error) and not any(not_finite)
+    return Check(error=error if finite else None, tolerance=tolerance, passed=not reason), reason
 
 
 def verify(kernel: Kernel, inputs: Inputs, output: Any, accumulate: str, seed: int) -> tuple[Check, str]:
@@ -119,98 +115,7 @@ def verify(kernel: Kernel, inputs: Inputs, output: Any, accumulate: str, seed: i
     return compare(prepare(kernel, inputs, seed), output, accumulate)
 
 
-def check_call(
-    call: Callable[[], Any], expected: Expected, accumulate: str, backend: Backend, *, inputs_matter: bool = True
-) -> tuple[Check, str]:
-    """Check that a call computes the right answer anew, from its inputs, each time that it is made.
-
-    The first output is overwritten with poison and dropped; it is the second call's that is set against the reference.
-    So a result kept from before, a buffer that is not written again and memory left over from another implementation
-    all show. Then (`inputs_matter`) each input is set to zero for one call: an output that no input changes was not
-    computed in the call, and is wrong. The inputs are as before when this returns.
-    """
-    first = call()
-    backend.synchronize()
-    check, reason = compare(expected, first, accumulate)
-    if not check.passed:
-        return check, reason
-    poisoned = poison(first, expected.inputs)
-    backend.synchronize()
-    del first
-    second = call()
-    backend.synchronize()
-    check, reason = compare(expected, second, accumulate)
-    if not check.passed:
-        what = "its output was overwritten" if poisoned else "the first call"
-        return check, f"wrong when called again after {what}: {reason}"
-    if inputs_matter and not _depends_on_inputs(call, second, expected, backend):
-        reason = "its output does not change when its inputs do: it was computed before the call"
-        return Check(error=check.error, tolerance=check.tolerance, passed=False), reason
-    return check, ""
-
-
-def poison(output: torch.Tensor, inputs: Inputs | None = None) -> bool:
-    """Overwrite an output so that no check can take what is left of it for an answer: NaN, or an integer's minimum.
-
-    False, and nothing done, where it shares memory with one of `inputs`.
-    """
-    import torch
-
-    shared = inputs is not None and any(_storage(t) == _storage(output) for t in inputs.tensors.values())
-    if shared or not output.numel():
-        return False
-    with torch.inference_mode():
-        if output.dtype.is_floating_point:
-            output.fill_(float("nan"))
-        elif output.dtype == torch.bool:
-            output.logical_not_()
-        else:
-            output.fill_(torch.iinfo(output.dtype).min)
-    return True
-
-
-def _storage(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
-
-
-def _depends_on_inputs(call: Callable[[], Any], output: torch.Tensor, expected: Expected, backend: Backend) -> bool:
-    """Whether zeroing any one of the inputs changes the output; True where that can't be tried."""
-    import torch
-
-    if not float(expected.reference.norm()):
-        return True
-    before = _sampled(expected, output).clone()
-    free_bytes = backend.memory_free_bytes()
-    tried = False
-    for tensor in expected.inputs.tensors.values():
-        size_bytes = tensor.numel() * tensor.element_size()
-        # Half: the clone must fit beside whatever the call itself allocates.
-        if not size_bytes or (free_bytes is not None and 2 * size_bytes > free_bytes):
-            continue
-        with torch.inference_mode():
-            kept = tensor.clone()
-            try:
-                tensor.zero_()
-                after = _sampled(expected, call())
-                changed = not torch.equal(after, before)
-                backend.synchronize()
-            finally:
-                tensor.copy_(kept)
-        if changed:
-            return True
-        tried = True
-    return not tried
-
-
-def _sampled(expected: Expected, output: torch.Tensor) -> torch.Tensor:
-    """The rows that the reference holds, at most 64 of them spread over all, on the output's device."""
-    y = expected.kernel.rows(output, expected.inputs.case)
-    if expected.rows is not None:
-        return y[expected.rows.to(y.device)]
-    return y[:: max(1, y.shape[0] // SAMPLED_ROWS)]
-
-
-def _output_precision(expected: Expected, output: Any) -> tuple[str, str]:
+def output_precision(expected: Expected, output: Any) -> tuple[str, str]:
     """The output's own precision, and why it can't be accepted ("" when it can)."""
     import torch
 
@@ -232,7 +137,8 @@ def _output_precision(expected: Expected, output: Any) -> tuple[str, str]:
     return name, ""
 
 
-def _as_rows(expected: Expected, output: torch.Tensor) -> tuple[torch.Tensor, str]:
+def as_rows(expected: Expected, output: torch.Tensor) -> tuple[torch.Tensor, str]:
+    """The output as (rows, columns), and why it isn't the answer's shape ("" when it is)."""
     try:
         y = expected.kernel.rows(output, expected.inputs.case)
     except (RuntimeError, ValueError, IndexError) as error:
@@ -258,7 +164,7 @@ def _scan(y: torch.Tensor, vector: torch.Tensor | None) -> tuple[tuple[int, int]
         elif vector is not None:
             squares += float(block.square().sum())
             parts.append(block @ vector)
-    return (nan, inf), squares, torch.cat(parts) if parts else None
+    return (nan, inf), squares, torch.cat(parts) if parts and not nan and not inf else None
 
 
 def _not_finite(counts: tuple[int, int], total: int) -> str:
@@ -270,15 +176,15 @@ def _rows_error(expected: Expected, y: torch.Tensor) -> float:
     import torch
 
     rows = y if expected.rows is None else y[expected.rows.to(y.device)]
-    difference = rows.to("cpu").to(torch.float64) - expected.reference
-    return _ratio(float(difference.norm()), float(expected.reference.norm()))
+    difference = rows.to("cpu", torch.float64) - expected.reference
+    return relative_error(float(difference.norm()), float(expected.reference.norm()))
 
 
 def _vector_error(expected: Expected, right: torch.Tensor, projected: torch.Tensor, output_norm: float) -> float:
     """‖(y − ref)·v‖ / (‖ref‖·rms(v)): for v of independent random signs its square is the Frobenius one on average."""
     difference = float((projected - right).norm()) / VECTOR_RMS
     # ‖ref‖ is not known: the output's own norm stands for it, or the projection's where the output lacks something.
-    error = _ratio(difference, max(output_norm, float(right.norm()) / VECTOR_RMS))
+    error = relative_error(difference, max(output_norm, float(right.norm()) / VECTOR_RMS))
     if PRECISIONS[expected.inputs.precision].integer:
         return error  # integers are exact in float64, in any order
     # Both projections round too, in sums of one row and of one reduction; it only counts beside fp64.
@@ -286,7 +192,7 @@ def _vector_error(expected: Expected, right: torch.Tensor, projected: torch.Tens
     return max(0.0, error - 2.0 * (sqrt(columns) + sqrt(terms)) * UNIT_ROUNDOFF["fp64"])
 
 
-def _ratio(difference: float, norm: float) -> float:
+def relative_error(difference: float, norm: float) -> float:
     """difference / norm, with 0/0 read as right and anything else over 0 as infinitely wrong."""
     if norm == 0.0:
         return 0.0 if difference == 0.0 else float("inf")

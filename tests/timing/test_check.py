@@ -12,7 +12,8 @@ torch = pytest.importorskip("torch")
 
 from bench.kernel import Case, DeviceView, Field, Inputs, Kernel, Work  # noqa: E402  # after the skip
 from bench.timing import check as checks  # noqa: E402
-from bench.timing.check import Expected, check_call, compare, poison, prepare, verify  # noqa: E402
+from bench.timing.call_check import check_call, poison  # noqa: E402
+from bench.timing.check import Expected, compare, prepare, verify  # noqa: E402
 from tests.timing.simulated import Simulated  # noqa: E402
 
 DTYPES = {"fp64": torch.float64, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -206,9 +207,14 @@ def test_nan_and_infinity_are_counted() -> None:
     assert wrong(inputs, output) == "output holds NaN in 3 and infinity in 1 of 3,840 values"
 
 
-def test_nan_in_a_row_that_is_not_sampled_is_found(sampled: None) -> None:
+@pytest.mark.parametrize("kernel", [Product(), Opaque()])
+def test_nan_in_a_row_that_is_not_sampled_is_found(
+    kernel: Kernel, sampled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "CHUNK_ELEMENTS", 1000)
     inputs = made("fp32", m=300)
-    expected = prepare(Opaque(), inputs, seed=5)
+    assert verify(kernel, inputs, right(inputs), "fp32", seed=5)[0].passed
+    expected = prepare(kernel, inputs, seed=5)
     assert expected.rows is not None
     output = right(inputs)
     output[next(i for i in range(300) if i not in expected.rows.tolist()), 0] = float("nan")
@@ -311,11 +317,12 @@ def test_a_buffer_that_is_written_once_only_is_wrong() -> None:
     assert "overwritten" in check_call(call, expected, "int32", HOST)[1]
 
 
-def test_a_wrong_answer_is_named_before_anything_is_overwritten() -> None:
+def test_an_answer_that_was_never_right_is_named_as_such() -> None:
     expected = prepared()
-    output = 2.0 * right(expected.inputs)
-    assert "above the tolerance" in check_call(lambda: output, expected, "fp32", HOST)[1]
-    assert not torch.isnan(output).any()
+    reason = check_call(lambda: 2.0 * right(expected.inputs), expected, "fp32", HOST)[1]
+    assert reason.startswith("relative error 1.00e+00")
+    assert check_call(lambda: None, expected, "fp32", HOST)[1] == "output is a NoneType, not a tensor"
+    assert "shape" in check_call(lambda: right(expected.inputs)[1:], expected, "fp32", HOST)[1]
 
 
 def test_an_exception_in_the_call_leaves_the_inputs_as_before() -> None:
