@@ -6,9 +6,13 @@ import argparse
 import csv
 import io
 import json
+import shutil
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from bench.cli.output import PIPED_WIDTH
 
 if TYPE_CHECKING:
     from bench.ratings import DeviceRatings
@@ -26,6 +30,10 @@ that the precision runs on other units, and may be slower than FP32. "rated peak
 follows from cores, clock and operations per cycle: dense, without structured sparsity. The table shortens where a
 figure is from; json and csv have it whole.
 """
+
+
+SOURCE_WIDTH_MINIMUM = 24
+"""Narrower than that a source is unreadable: a terminal of less than 80 columns wraps instead."""
 
 
 @dataclass(frozen=True)
@@ -141,16 +149,23 @@ def _section(device: Device, found: DeviceRatings, markdown: bool) -> str:
         body = [[cell.replace("|", "\\|") for cell in row] for row in body]
         table = tabulate(body, headers=head, tablefmt="github", disable_numparse=True)
         return f"**{_title(device)}**\n\n" + "".join(f"{line}  \n" for line in facts(device)) + f"\n{table}"
+    room = _room(head, body)
     table = tabulate(
-        body,
+        [[*row[:-1], "\n".join(textwrap.wrap(row[-1], room))] for row in body],
         headers=head,
         tablefmt="simple",
         disable_numparse=True,
         colalign=("left", "left", "right", "left"),
-        maxcolwidths=[None, None, None, 70],
     )
     indented = [*(f"  {line}" for line in facts(device)), *_advice(rows)]
     return "\n".join([_title(device), *indented, "", *(f"  {line}" for line in str(table).split("\n"))])
+
+
+def _room(head: list[str], body: list[list[str]]) -> int:
+    """Columns that the terminal leaves to the last column of a table, indented by two, two between columns."""
+    taken = sum(max(len(row[i]) for row in [head, *body]) + 2 for i in range(len(head) - 1))
+    width = shutil.get_terminal_size((PIPED_WIDTH, 24)).columns
+    return max(SOURCE_WIDTH_MINIMUM, width - taken - 2)
 
 
 def _advice(rows: list[Line]) -> list[str]:

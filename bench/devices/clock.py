@@ -101,13 +101,13 @@ def highest_rate(timed: Callable[[int], float], duration_s: float) -> float:
 
     The highest and not the mean: another tenant or an interrupt only ever slows a burst.
     """
-    turns, spent, best = 16, 0.0, 0.0
-    while spent < duration_s or best == 0.0:
+    turns = 16
+    while (spent := timed(turns)) < _BURST_S:
+        turns *= 2
+    best = turns / spent
+    while spent < duration_s:
         elapsed = timed(turns)
         spent += elapsed
-        if elapsed < _BURST_S / 2:
-            turns *= 2
-            continue
         best = max(best, turns / elapsed)
     return best
 
