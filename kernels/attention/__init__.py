@@ -14,6 +14,7 @@ from kernels.attention import int8, shapes
 from kernels.attention import sdpa as backends
 from kernels.attention.reference import attention_rows
 from kernels.attention.shapes import integers
+from kernels.attention.support import nominal_operations
 from kernels.tensors import fill
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Attention(Kernel):
         query_elements = c["batch"] * c["heads"] * c["q_len"] * c["head_dim"]
         key_elements = c["batch"] * c["kv_heads"] * c["kv_len"] * c["head_dim"]
         return Work(
-            operations=backends.nominal_operations(case),
+            operations=nominal_operations(case),
             bytes_read=(query_elements + 2 * key_elements) * element,
             bytes_written=query_elements * (2 if precision == "int8" else element),
         )

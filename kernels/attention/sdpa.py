@@ -1,9 +1,7 @@
 """Attention by torch's scaled_dot_product_attention, each backend on its own, and by two plain products.
 
-A backend that can't take a case says why in `supports`, from the checks of torch's own dispatcher
-(aten/src/ATen/native/transformers/cuda/sdp_utils.cpp, torch 2.6 to 2.13); one that refuses all the same raises at
-build. None falls back: all other backends are off during the call. The CUDA backends were written from that source
-and have not run on a GPU here.
+What a backend takes is said in `support`; one that refuses all the same raises when it is built. None falls back: all
+other backends are off during the call. The CUDA backends follow torch's source and have not run on a GPU here.
 """
 
 from __future__ import annotations
@@ -12,156 +10,42 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import UnavailableError
-from bench.kernel import Call, Case, DeviceView, Executed, Inputs, implementation
-from kernels.attention.shapes import integers, pairs
-from kernels.tensors import bf16_units, fp16_units, native_reason, on_fp32_units, tf32_reason
+from bench.kernel import Call, Inputs, implementation
+from kernels.attention.shapes import integers
+from kernels.attention.support import (
+    SIXTEEN_BITS,
+    cudnn_supports,
+    efficient_executed,
+    efficient_supports,
+    elsewhere_supports,
+    flash_executed,
+    flash_supports,
+    math_executed,
+    matmul_supports,
+    upcast_executed,
+    written_out_supports,
+)
 
 if TYPE_CHECKING:
     import torch
-
-_16_BIT: Final = ("fp16", "bf16")
-_AMPERE: Final = (8, 0)
-_SCORE_COPIES: Final = 3
-"""Score matrices alive at once where they are written out: the scores, the softmax and one temporary."""
-
-
-def nominal_operations(case: Case) -> int:
-    """4·batch·heads·head_dim·pairs: two products, a multiply-add counting two; no softmax."""
-    c = integers(case)
-    return 4 * c["batch"] * c["heads"] * c["head_dim"] * pairs(case)
-
-
-# --- what each backend takes --------------------------------------------------------------------------------------
-
-
-def _flash_supports(case: Case, precision: str, device: DeviceView) -> str:
-    if device.type == "cpu":
-        return ""
-    if precision not in _16_BIT:
-        return f"torch's flash attention on CUDA takes fp16 and bf16 only, not {precision}"
-    if device.vendor == "nvidia" and (device.capability or (0, 0)) < _AMPERE:
-        return f"torch's flash attention needs compute capability 8.0; {device.name or 'this GPU'} is older"
-    if int(case["head_dim"]) > 256:
-        return f"torch's flash attention takes head_dim up to 256, not {case['head_dim']}"
-    return ""
-
-
-def _efficient_supports(case: Case, precision: str, device: DeviceView) -> str:
-    if case["heads"] != case["kv_heads"]:
-        return "torch's memory-efficient attention has no grouped KV heads"
-    ampere = device.vendor != "nvidia" or (device.capability or (0, 0)) >= _AMPERE
-    if precision == "bf16" and not ampere:
-        return "torch's memory-efficient attention takes bf16 from compute capability 8.0"
-    multiple = 8 if precision in _16_BIT else (4 if ampere else 1)
-    if int(case["head_dim"]) % multiple:
-        return (
-            f"torch's memory-efficient attention takes head_dim in multiples of {multiple} "
-            f"at {precision}, not {case['head_dim']}"
-        )
-    return ""
-
-
-def _cudnn_supports(case: Case, precision: str, device: DeviceView) -> str:
-    if device.vendor == "amd":
-        return "cuDNN is NVIDIA's; torch for AMD has no such backend"
-    capability = device.capability or (0, 0)
-    if capability < _AMPERE:
-        return f"cuDNN attention in torch needs compute capability 8.0; {device.name or 'this GPU'} is older"
-    limit = 256 if capability == (9, 0) else 128
-    if int(case["head_dim"]) > limit or int(case["head_dim"]) % 8:
-        return f"cuDNN attention in torch takes head_dim in multiples of 8 up to {limit} here, not {case['head_dim']}"
-    if int(case["kv_len"]) == 1:
-        return "cuDNN attention in torch does not take a single key"
-    return ""
-
-
-def _written_out_supports(case: Case, precision: str, device: DeviceView) -> str:
-    """Both ways that hold the whole score matrix in memory."""
-    reason = _unavailable(precision, device)
-    if reason or device.memory_bytes is None:
-        return reason
-    c = integers(case)
-    element = 8 if precision == "fp64" else 4
-    scores = c["batch"] * c["heads"] * c["q_len"] * c["kv_len"] * element
-    if _SCORE_COPIES * scores <= device.memory_bytes:
-        return ""
-    return (
-        f"writes out the scores: {_SCORE_COPIES} × {scores / 2**30:.1f} GiB, "
-        f"and the device has {device.memory_bytes / 2**30:.1f} GiB"
-    )
-
-
-def _matmul_supports(case: Case, precision: str, device: DeviceView) -> str:
-    return native_reason(case, precision, device) or _written_out_supports(case, precision, device)
-
-
-def _unavailable(precision: str, device: DeviceView) -> str:
-    """Why torch cannot keep to the precision on the device; its math path converts 16 bits itself, so they are left."""
-    if precision == "tf32":
-        return tf32_reason(device)
-    return "Apple's GPUs have no FP64" if precision == "fp64" and device.type == "mps" else ""
-
-
-def _native_16_bit(precision: str, device: DeviceView) -> bool:
-    """Whether a CPU multiplies the precision as it is; true of all that have more than 16 bits."""
-    if precision not in _16_BIT:
-        return True
-    return fp16_units(device) if precision == "fp16" else bf16_units(device)
-
-
-def _elsewhere_supports(case: Case, precision: str, device: DeviceView) -> str:
-    if device.type in ("cpu", "cuda"):
-        return f"leaves the choice of backend to torch; on {device.type} each backend is an implementation of its own"
-    return _unavailable(precision, device)
-
-
-# --- what executes the work, where that is not the nominal precision ------------------------------------------------
-
-
-def _flash_executed(case: Case, precision: str, device: DeviceView) -> Executed | None:
-    if device.type != "cpu" or _native_16_bit(precision, device):
-        return None
-    note = f"this CPU has no {precision} units: torch's kernel multiplies in FP32"
-    return Executed(nominal_operations(case), "fp32", note)
-
-
-def _efficient_executed(case: Case, precision: str, device: DeviceView) -> Executed | None:
-    """FP32 on tensor cores as three TF32 products (CUTLASS's OpMultiplyAddFastF32, as the kernel declares it)."""
-    if precision != "fp32" or device.vendor != "nvidia" or (device.capability or (0, 0)) < _AMPERE:
-        return None
-    return Executed(3 * nominal_operations(case), "tf32", "FP32 products made of three TF32 products each (3xTF32)")
-
-
-def _math_executed(case: Case, precision: str, device: DeviceView) -> Executed | None:
-    """torch's math backend converts 16-bit inputs to FP32 unless told that a 16-bit reduction will do."""
-    if precision not in _16_BIT:
-        return None
-    return Executed(nominal_operations(case), "fp32", "torch's math backend converts to FP32 first")
-
-
-def _upcast_executed(case: Case, precision: str, device: DeviceView) -> Executed | None:
-    return on_fp32_units(nominal_operations(case), precision)
-
-
-# --- the calls ------------------------------------------------------------------------------------------------------
 
 
 @implementation(
     "flash",
     precisions=("fp64", "fp32", "bf16", "fp16"),
     devices=("cpu", "cuda"),
-    supports=_flash_supports,
-    executed=_flash_executed,
+    supports=flash_supports,
+    executed=flash_executed,
 )
 def flash(kernel: Any, inputs: Inputs) -> Call:
     """torch SDPA, flash backend alone (on a CPU: its flash kernel)."""
     return _backend_call(inputs, "FLASH_ATTENTION")
 
 
-@implementation("cudnn", precisions=_16_BIT, devices=("cuda",), supports=_cudnn_supports)
+@implementation("cudnn", precisions=SIXTEEN_BITS, devices=("cuda",), supports=cudnn_supports)
 def cudnn(kernel: Any, inputs: Inputs) -> Call:
     """torch SDPA, cuDNN backend alone."""
     return _backend_call(inputs, "CUDNN_ATTENTION")
@@ -171,8 +55,8 @@ def cudnn(kernel: Any, inputs: Inputs) -> Call:
     "efficient",
     precisions=("fp32", "bf16", "fp16"),
     devices=("cuda",),
-    supports=_efficient_supports,
-    executed=_efficient_executed,
+    supports=efficient_supports,
+    executed=efficient_executed,
 )
 def efficient(kernel: Any, inputs: Inputs) -> Call:
     """torch SDPA, memory-efficient backend alone."""
@@ -183,15 +67,15 @@ def efficient(kernel: Any, inputs: Inputs) -> Call:
     "math",
     precisions=("fp64", "fp32", "tf32", "bf16", "fp16"),
     devices=("cpu", "cuda"),
-    supports=_written_out_supports,
-    executed=_math_executed,
+    supports=written_out_supports,
+    executed=math_executed,
 )
 def math(kernel: Any, inputs: Inputs) -> Call:
     """torch SDPA, math backend alone: plain products, scores written out."""
     return _backend_call(inputs, "MATH")
 
 
-@implementation("sdpa", precisions=("fp64", "fp32", "tf32", "bf16", "fp16"), supports=_elsewhere_supports)
+@implementation("sdpa", precisions=("fp64", "fp32", "bf16", "fp16"), supports=elsewhere_supports)
 def sdpa(kernel: Any, inputs: Inputs) -> Call:
     """torch SDPA with torch's own choice of backend, for devices whose backends it does not name."""
     from torch.nn.functional import scaled_dot_product_attention
@@ -200,7 +84,7 @@ def sdpa(kernel: Any, inputs: Inputs) -> Call:
     return lambda: scaled_dot_product_attention(**arguments)
 
 
-@implementation("upcast", precisions=_16_BIT, devices=("cpu",), executed=_upcast_executed)
+@implementation("upcast", precisions=SIXTEEN_BITS, devices=("cpu",), executed=upcast_executed)
 def upcast(kernel: Any, inputs: Inputs) -> Call:
     """torch's flash kernel on FP32 copies of the inputs, made inside the call."""
     from torch.nn.functional import scaled_dot_product_attention
@@ -219,7 +103,7 @@ def upcast(kernel: Any, inputs: Inputs) -> Call:
 @implementation(
     "matmul",
     precisions=("fp64", "fp32", "tf32", "bf16", "fp16"),
-    supports=_matmul_supports,
+    supports=matmul_supports,
 )
 def matmul(kernel: Any, inputs: Inputs) -> Call:
     """Two products and a softmax written out, each at the case's own precision."""

@@ -8,7 +8,8 @@ import torch
 from bench.kernel import DeviceView, Inputs
 from bench.precision import TOLERANCE_INT8_ATTENTION
 from kernels.attention import Attention, int8
-from kernels.attention.int8 import Fp32Products, IntMmProducts, OnednnProducts, plan
+from kernels.attention.int8 import plan
+from kernels.attention.products import Fp32Products, IntMmProducts, OnednnProducts
 from kernels.tensors import onednn_reason
 
 KERNEL = Attention()
