@@ -46,6 +46,7 @@ class Worker:
         os.close(to_worker_read)
         os.close(to_parent_write)
         self._channel = Channel(to_parent_read, to_worker_write, expects=Reply)
+        self._ended = False
         self._output: deque[str] = deque(maxlen=OUTPUT_KEPT_LINES)
         self._drain = threading.Thread(target=self._keep_output, daemon=True)
         self._drain.start()
@@ -75,21 +76,19 @@ class Worker:
 
     def stop(self) -> None:
         """End the worker: ask, then kill."""
-        if self._process.poll() is None:
-            try:
-                self._channel.send(Stop())
-                self._process.wait(STOP_TIMEOUT_S)
-            except (EndOfStream, subprocess.TimeoutExpired):
-                self.kill()
-        self._release()
+        with contextlib.suppress(EndOfStream, subprocess.TimeoutExpired):
+            self._channel.send(Stop())
+            self._process.wait(STOP_TIMEOUT_S)
+        self.kill()
 
     def kill(self) -> None:
-        """End the worker and whatever it has started, now."""
+        """End the worker and whatever it has started, now. Harmless when it has ended already."""
+        if self._ended:
+            return
+        self._ended = True
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-
-    def _release(self) -> None:
         self._drain.join(timeout=1.0)
         self._channel.close()
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
+
+import msgspec
 
 from bench import records
 from bench.errors import BenchError
@@ -67,14 +70,27 @@ def _describe(request: Describe) -> Described:
 
     from bench.devices import discover
 
-    if request.threads is not None:
-        torch.set_num_threads(request.threads)
-    found = discover(request.selection)
+    found = [_with_threads(device, request.threads) for device in discover(request.selection)]
+    torch.set_num_threads(request.threads or min([torch.get_num_threads(), *_cores_in_use(found)]))
     pinning: dict[str, Any] = {
         "torch_threads": torch.get_num_threads(),
         "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
     }
     return Described(devices=found, software=_software(), pinning=pinning)
+
+
+def _with_threads(device: records.Device, threads: int | None) -> records.Device:
+    """A processor that runs fewer threads than it has cores is rated by the cores that they keep busy."""
+    in_use = device.units.in_use
+    if device.kind != "cpu" or threads is None or in_use is None or threads >= in_use:
+        return device
+    units = msgspec.structs.replace(device.units, in_use=threads, why=f"--threads {threads}")
+    return msgspec.structs.replace(device, units=units)
+
+
+def _cores_in_use(found: Sequence[records.Device]) -> list[int]:
+    """Cores that affinity and quota leave: more threads than that would wait for each other."""
+    return [device.units.in_use for device in found if device.kind == "cpu" and device.units.in_use]
 
 
 def _measure(request: Measure, devices: dict[str, records.Device], channel: Channel) -> records.Measurement:

@@ -1,0 +1,110 @@
+"""A kernel that takes its worker down costs its own row: the next one is measured by a new worker."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bench import records
+from tests.conftest import Cli
+
+PLUGIN = '''
+"""A kernel with one implementation for each way to go wrong."""
+import os, signal, sys
+from bench.kernel import Field, Kernel, Work, implementation
+
+class Faulty(Kernel):
+    name = "faulty"
+    fields = (Field("n", "size"),)
+    precisions = ("fp32",)
+    def cases(self, suite, device): return [{"n": 8}]
+    def work(self, case, precision): return Work(case["n"], 4 * case["n"], 4 * case["n"])
+    def inputs(self, case, precision, device, data, generator):
+        import torch
+        return {"x": torch.randn(case["n"], generator=generator)}
+    def reference(self, inputs, rows=None):
+        y = inputs["x"].double().reshape(-1, 1) * 2
+        return y if rows is None else y[rows]
+    def output_rows(self, case): return case["n"]
+    def rows(self, output, case): return output.reshape(-1, 1)
+    def reduction_length(self, case): return 1
+
+    @implementation("a-dies", precisions=("fp32",))
+    def dies(self, inputs): return lambda: os.kill(os.getpid(), signal.SIGSEGV)
+    @implementation("b-exits", precisions=("fp32",))
+    def exits(self, inputs): return lambda: os._exit(7)
+    @implementation("c-raises", precisions=("fp32",))
+    def raises(self, inputs): raise RuntimeError("no such luck")
+    @implementation("d-wrong", precisions=("fp32",))
+    def wrong(self, inputs): return lambda: inputs["x"] * 3
+    @implementation("e-nan", precisions=("fp32",))
+    def nan(self, inputs): return lambda: inputs["x"] / 0 - inputs["x"] / 0
+    @implementation("f-cached", precisions=("fp32",))
+    def cached(self, inputs):
+        kept = inputs["x"] * 2
+        return lambda: kept
+    @implementation("g-memory", precisions=("fp32",))
+    def memory(self, inputs): raise MemoryError("too much")
+    @implementation("h-right", precisions=("fp32",))
+    def right(self, inputs):
+        print("printing is no harm", "x" * 100_000)
+        return lambda: inputs["x"] * 2
+'''
+
+EXPECTED = {
+    "a-dies": ("crashed", "SIGSEGV"),
+    "b-exits": ("crashed", "exit code 7"),
+    "c-raises": ("failed", "no such luck"),
+    "d-wrong": ("wrong", "above the tolerance"),
+    "e-nan": ("wrong", "NaN"),
+    "f-cached": ("wrong", ""),
+    "g-memory": ("out_of_memory", "too much"),
+}
+
+
+@pytest.fixture(scope="module")
+def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for PYTHONPATH that holds the faulty plugin as an installed distribution."""
+    folder = tmp_path_factory.mktemp("plugin")
+    (folder / "faulty_plugin.py").write_text(PLUGIN)
+    info = folder / "faulty_plugin-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty-plugin\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[bench.kernels]\nfaulty = faulty_plugin:Faulty\n")
+    return folder
+
+
+def test_each_fault_costs_its_own_row_and_nothing_else(cli: Cli, plugin_path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "faults.jsonl"
+    environment = {"PYTHONPATH": os.pathsep.join([str(plugin_path), os.environ.get("PYTHONPATH", "")])}
+    arguments = ["--kernel", "faulty", "--implementation", "all", "--device", "cpu", "--precision", "fp32"]
+    result = cli("run", *arguments, "--budget", "60", "--out", str(out), env=environment)
+    run = records.read(out)
+    rows = {row.implementation: row for row in run.measurements}
+    for name, (status, words) in EXPECTED.items():
+        assert rows[name].status == status and words in rows[name].reason, (name, rows[name].reason)
+        assert rows[name].time is None, "what failed its check or died is never timed"
+    assert rows["h-right"].status in records.MEASURED
+    assert result.code in (0, 4) and run.end is not None and run.end.status == "complete"
+    assert "Traceback" not in result.err
+
+
+def test_best_passes_over_what_fails(cli: Cli, plugin_path: Path, tmp_path: Path) -> None:
+    """With those that kill the process left out, the right one is found among the wrong."""
+    plugin = (plugin_path / "faulty_plugin.py").read_text()
+    harmless = plugin.replace("os.kill(os.getpid(), signal.SIGSEGV)", "None").replace("os._exit(7)", "None")
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "faulty_plugin.py").write_text(harmless)
+    info = tmp_path / "path" / "faulty_plugin-1.0.dist-info"
+    info.mkdir()
+    for name in ("METADATA", "entry_points.txt"):
+        (info / name).write_text((plugin_path / "faulty_plugin-1.0.dist-info" / name).read_text())
+    out = tmp_path / "best.jsonl"
+    environment = {"PYTHONPATH": str(tmp_path / "path")}
+    result = cli("run", "--kernel", "faulty", "--device", "cpu", "--budget", "20", "--out", str(out), env=environment)
+    assert result.code in (0, 4), result.err
+    rows = [row for row in records.read(out).measurements if row.status in records.MEASURED]
+    assert [row.implementation for row in rows] == ["h-right"]
+    assert {each["status"] for each in rows[0].screened} >= {"wrong", "failed", "out_of_memory"}
