@@ -163,7 +163,8 @@ def _section(device: Device, found: DeviceRatings, markdown: bool) -> str:
 
 def _room(head: list[str], body: list[list[str]]) -> int:
     """Columns that the terminal leaves to the last column of a table, indented by two, two between columns."""
-    taken = sum(max(len(row[i]) for row in [head, *body]) + 2 for i in range(len(head) - 1))
+    # tabulate makes a column two wider than its heading.
+    taken = sum(max(len(heading) + 2, *(len(row[i]) for row in body)) + 2 for i, heading in enumerate(head[:-1]))
     width = shutil.get_terminal_size((PIPED_WIDTH, 24)).columns
     return max(SOURCE_WIDTH_MINIMUM, width - taken - 2)
 
