@@ -46,9 +46,9 @@ def rate_row(row: records.Measurement, role: Role, denominators: Denominators) -
     if row.status not in records.MEASURED or row.rate is None:
         return msgspec.structs.replace(row, utilization_of=of, utilization_reason=f"not measured: {row.status}")
     rated = denominators.ratings.peaks.get(key)
-    row = msgspec.structs.replace(row, rated=rated, utilization_of=of)
     figure = _figure(rated, key)
     achieved = row.rate.bytes_per_s if of == "bytes" else row.rate.operations_per_s
+    row = msgspec.structs.replace(row, rated=rated, utilization_of=of)
     if figure is None or achieved is None:
         return msgspec.structs.replace(row, utilization_reason=denominators.ratings.reason(key))
     return _plausible(msgspec.structs.replace(row, utilization=achieved / figure), key, denominators)
