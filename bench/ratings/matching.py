@@ -157,7 +157,9 @@ def _settle(entry: Entry, memory_bytes: int | None, units: int | None) -> Entry 
 def _memory_fits(entry: Entry, devices: int, memory_bytes: int | None) -> bool:
     if memory_bytes is None or entry.memory_is_shared or not entry.memory_gb:
         return True
-    shares = (memory_bytes * devices / (gb * GIB) for gb in entry.memory_gb)
+    # Who asks by hand may give the card's size; where a row is always several devices, that confuses nothing.
+    counts = {devices, 1} if len(entry.devices_per_row) == 1 else {devices}
+    shares = (memory_bytes * count / (gb * GIB) for gb in entry.memory_gb for count in counts)
     return any(MEMORY_LOW <= share <= MEMORY_HIGH for share in shares)
 
 

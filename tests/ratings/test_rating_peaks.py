@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,6 +144,12 @@ def test_a_row_of_several_dies_is_divided_by_what_torch_presents(
     entry = match(TABLES, name, torch_device=torch_device, memory_bytes=int(memory_gib * GIB) if memory_gib else None)
     assert entry is not None
     assert peaks_of(entry)[key].operations_per_s == pytest.approx(tera * 1e12)
+
+
+def test_the_cards_own_memory_names_a_row_of_two_dies_as_well() -> None:
+    entry = match(TABLES, "AMD Instinct MI250X", memory_bytes=128 * GIB)
+    assert entry is not None
+    assert peaks_of(entry)["bf16/fp32"].operations_per_s == pytest.approx(191.5e12)
 
 
 def test_matrix_figures_rate_a_gemm_where_a_card_has_them() -> None:
@@ -291,6 +298,19 @@ def test_the_model_tables_turbo_goes_before_the_devices_own_clock() -> None:
     rated = ratings_for(processor(cascade, [*AVX2, "avx512f", "avx512_vnni"], name=name), TABLES).peaks["fp32/fp32"]
     assert rated.operations_per_s == 2 * 64 * 3.9e9
     assert "model table" in rated.source
+
+
+def test_a_users_figure_for_a_processor_goes_before_the_computed_one(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text('[[device]]\nname = "a processor"\nfp32_tflops = 1\nbandwidth_gb_per_s = 20\n')
+    ratings = ratings_for(processor(ZEN3, AVX2), load([path]))
+    assert ratings.name == "a processor"
+    assert (ratings.peaks["fp32/fp32"].kind, ratings.peaks["fp32/fp32"].operations_per_s) == ("user", 1e12)
+    assert (ratings.peaks["bandwidth"].kind, ratings.peaks["bandwidth"].bytes_per_s) == ("user", 20e9)
+    assert ratings.peaks["int8/int32"].kind == "computed"
+    unknown = ratings_for(processor({}, AVX2), load([path]))
+    assert unknown.peaks["fp32/fp32"].operations_per_s == 1e12
+    assert unknown.peaks["fp64/fp64"].kind == "undisclosed"
 
 
 # --- the formula ------------------------------------------------------------------------------------------------------

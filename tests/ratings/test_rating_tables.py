@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.errors import BenchError, UnavailableError, UsageError
-from bench.ratings import KEYS, Entry, load, match, peaks_of
+from bench.ratings import KEYS, Entry, check, load, match, peaks_of
 from bench.ratings.formula import comparisons
+from bench.ratings.peaks import KEY_FIGURES
 from bench.ratings.tables import FIGURES, USER_KEYS
 
 TABLES = load()
@@ -181,3 +182,52 @@ def test_any_bytes_are_refused_in_one_line(tmp_path: Path, data: bytes) -> None:
     path.write_bytes(data)
     with pytest.raises(BenchError, match=r"bytes\.toml"):
         load([path])
+
+
+def test_a_figure_kept_for_its_formula_has_one_that_agrees() -> None:
+    ratios = {(c.name, c.figure): c.ratio for c in comparisons(TABLES)}
+    kept = [e for e in TABLES.entries if "kept because" in e.source]
+    assert len(kept) >= 5
+    for entry in kept:
+        for figure in ("tf32_tflops", "bf16_tflops", "fp16_tflops", "int8_tops"):
+            if getattr(entry, figure) is not None:
+                assert ratios[entry.name, figure] == pytest.approx(1, abs=0.03)
+
+
+def test_what_is_left_out_is_named_and_left_out(checkout: Path) -> None:
+    said = (checkout / "DATA-LICENSES.md").read_text(encoding="utf-8")
+    for name, figure in (
+        ("H800 SXM5 80GB", "fp16_tflops"),
+        ("DGX Spark GB10", "bf16_tflops"),
+        ("M2 Max GPU (38-core)", "bandwidth_gb_per_s"),
+        ("Arc Pro B50", "int8_tops"),
+        ("WSE-2 (CS-2)", "fp16_tflops"),
+    ):
+        entry = TABLES.entry(name)
+        assert entry is not None
+        assert getattr(entry, figure) is None
+        assert name in said
+
+
+def test_the_guides_example_is_a_file_that_loads(checkout: Path, tmp_path: Path) -> None:
+    guide = (checkout / "docs" / "ratings.md").read_text(encoding="utf-8")
+    example = guide.partition("```toml\n")[2].partition("```")[0]
+    tables = load([write(tmp_path, example)])
+    assert match(tables, "NVIDIA X9") is not None
+    nvl = match(tables, "NVIDIA H100 NVL")
+    assert nvl is not None
+    assert peaks_of(nvl)["fp8/fp32"].kind == "user"
+
+
+def test_the_guide_lists_every_figure_that_a_user_may_give(checkout: Path) -> None:
+    guide = (checkout / "docs" / "ratings.md").read_text(encoding="utf-8")
+    rated = {figure for figures in KEY_FIGURES.values() for figure in figures} | {"bandwidth_gb_per_s"}
+    assert all(figure in guide for figure in rated)
+
+
+def test_the_guide_shows_the_check_as_it_is(checkout: Path) -> None:
+    guide = (checkout / "docs" / "ratings.md").read_text(encoding="utf-8")
+    for disagreement in check(TABLES):
+        assert f"| {disagreement.name} " in guide
+        assert disagreement.figure in guide
+    assert f"{len(comparisons(TABLES)) - len(check(TABLES))} of the {len(comparisons(TABLES))} figures" in guide
