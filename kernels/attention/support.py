@@ -2,7 +2,8 @@
 
 The conditions are those of torch's own dispatcher (aten/src/ATen/native/transformers/cuda/sdp_utils.cpp, torch 2.6 to
 2.13), which has the last word when an implementation is built. Functions named `…_supports` are
-`bench.kernel.Supports`: a reason, or "" where there is none; `…_executed` say what is executed where that is not the nominal work.
+`bench.kernel.Supports`: a reason, or "" where there is none. Those named `…_executed` say what is executed where that
+is not the nominal work.
 """
 
 from __future__ import annotations
