@@ -71,9 +71,14 @@ def onednn_reason(precision: str, device: DeviceView) -> str:
     return ""
 
 
+def cuda_capability(device: DeviceView) -> tuple[int, int]:
+    """NVIDIA's compute capability; (0, 0) for every other device, for torch gives AMD's a number of that form too."""
+    return device.capability if device.capability and device.type == "cuda" and device.vendor != "amd" else (0, 0)
+
+
 def tf32_reason(device: DeviceView) -> str:
     """Why the device has no TF32 units that torch uses; "" when it has."""
-    if device.type == "cuda" and device.capability is not None and device.capability >= (8, 0):
+    if cuda_capability(device) >= (8, 0):
         return ""
     return "torch uses TF32 units on NVIDIA's GPUs only, from compute capability 8.0 on"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.kernel import Call, Case, DeviceView, Executed, Inputs, implementation
 from kernels.gemm.operands import operands, output_shape, per_matrix, sizes
-from kernels.tensors import native_reason, on_fp32_units, onednn_reason, poisoned
+from kernels.tensors import cuda_capability, native_reason, on_fp32_units, onednn_reason, poisoned
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ def _scaled_reason(case: Case, precision: str, device: DeviceView) -> str:
             f"FP8 products that torch._scaled_mm runs on FP8 units need a GPU; on {device.type} it would convert first"
         )
     amd = device.architecture.startswith(("gfx942", "gfx950", "gfx120"))
-    if not amd and (device.capability is None or device.capability < (8, 9)):
+    if not amd and cuda_capability(device) < (8, 9):
         return "torch._scaled_mm needs compute capability 8.9 or newer, or AMD gfx942, gfx950, gfx12"
     if int(case["n"]) % 16 or int(case["k"]) % 16:
         return "torch._scaled_mm needs n and k to be multiples of 16"

@@ -56,8 +56,13 @@ H100 = DeviceView(
     cache_bytes=50 << 20,
     memory_bytes=80 << 30,
 )
-MI300X = DeviceView(type="cuda", torch_device="cuda:0", vendor="amd", architecture="gfx942:sramecc+:xnack-")
-MI250X = DeviceView(type="cuda", torch_device="cuda:0", vendor="amd", architecture="gfx90a:sramecc+:xnack-")
+# torch gives AMD's architectures a capability too; it is not CUDA's.
+MI300X = DeviceView(
+    type="cuda", torch_device="cuda:0", vendor="amd", architecture="gfx942:sramecc+:xnack-", capability=(9, 4)
+)
+MI250X = DeviceView(
+    type="cuda", torch_device="cuda:0", vendor="amd", architecture="gfx90a:sramecc+:xnack-", capability=(9, 0)
+)
 APPLE = DeviceView(type="mps", torch_device="mps", vendor="apple")
 DEVICES = (AVX2, ICE_LAKE, SAPPHIRE_RAPIDS, ALDER_LAKE, GRAVITON_3, T4, H100, MI300X, MI250X, APPLE)
 

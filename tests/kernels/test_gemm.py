@@ -247,6 +247,7 @@ def test_quick_cases_suit_the_machine() -> None:
         (H100, "fp8", ["scaled_mm"]),
         (MI300X, "fp8", ["scaled_mm"]),
         (MI250X, "fp8", []),
+        (MI300X, "tf32", []),
         (APPLE, "fp64", []),
         (APPLE, "int8", ["fp32-exact"]),
     ],
