@@ -127,7 +127,8 @@ class Attention(Kernel):
 
         The weights between the two products are rounded to the inputs' precision by the units themselves. Where the
         output is no wider (fp16, bf16) the rule's 4·u(output) covers that: on normal and uniform data over 77 to 16384
-        keys torch's CPU flash kernel stays under 0.7·u(output), `matmul`, which rounds its scores too, under 1.8.
+        keys torch's CPU flash kernel stays under 0.7·u(output), and `matmul`, which rounds its
+        scores too, under 1.8 on normal data over up to 4096.
         A TF32 product gives FP32 output, so there 4·u(tf32) is added; FP32 through TF32 still fails as fp32.
         """
         if precision == "int8":
