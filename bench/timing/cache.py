@@ -25,7 +25,10 @@ ROTATION_BYTES: Final = 512 * MIB
 ROTATION_BYTES_ASKED: Final = 8192 * MIB
 """Ours: the same where the user asked for a cold cache, and so waits for it."""
 MAXIMUM_COPIES: Final = 512
-"""Ours: each copy costs a build of the implementation, about a millisecond."""
+"""Ours: each copy costs a build of the implementation, about a millisecond on a GPU."""
+MAXIMUM_COPIES_UNASKED_CPU: Final = 16
+"""Ours: on a processor each copy brings packed operands and buffers of its own. 81 copies of a 1024³ int8 product took
+5 to 8 s of a row on two shared cores (the phase `copies` of a quick run), more than all its checks and timed calls."""
 SHORT_CALL_S: Final = 50e-6  # the graph timer's limit, with its rotation (see bench.timing.timers)
 
 
@@ -85,7 +88,7 @@ def plan_cache(
     if requested == "warm":
         return CachePlan("warm", why="asked for")
     if device_type == "cpu":
-        return _rotate(requested, input_bytes, cache_bytes, memory_budget)
+        return _rotate(requested, input_bytes, cache_bytes, memory_budget, on_cpu=True)
     flush_bytes = max(FLUSH_TIMES_CACHE * (cache_bytes or 0), FLUSH_BYTES_AMD if vendor == "amd" else FLUSH_BYTES)
     if memory_budget is not None and flush_bytes > memory_budget:
         return CachePlan(
@@ -93,7 +96,7 @@ def plan_cache(
         )
     why = f"{_mib(flush_bytes)} written before each call"
     if graphs and (call_s is None or call_s < SHORT_CALL_S):
-        rotation = _rotate(requested, input_bytes, cache_bytes, memory_budget)
+        rotation = _rotate(requested, input_bytes, cache_bytes, memory_budget, on_cpu=False)
         if rotation.label == "cold":
             return CachePlan(
                 "cold", rotation.copies, flush_bytes, f"{why}; in graphs {rotation.why}", rotation_cold=True
@@ -107,7 +110,12 @@ def rotation_copies(input_bytes: int, cache_bytes: int) -> int:
 
 
 def _rotate(
-    requested: Literal["cold", "warm"] | None, input_bytes: int, cache_bytes: int | None, memory_budget: int | None
+    requested: Literal["cold", "warm"] | None,
+    input_bytes: int,
+    cache_bytes: int | None,
+    memory_budget: int | None,
+    *,
+    on_cpu: bool,
 ) -> CachePlan:
     if not cache_bytes:
         return CachePlan("warm", why="the size of the cache is unknown")
@@ -116,11 +124,13 @@ def _rotate(
     need = f"cold takes {copies} copies of the inputs ({_mib(needed)})"
     if copies > MAXIMUM_COPIES:
         return CachePlan("warm", why=f"{need}, over the limit of {MAXIMUM_COPIES} copies")
+    hint = "" if requested == "cold" else "; --cache cold takes the time for it"
+    if on_cpu and requested != "cold" and copies > MAXIMUM_COPIES_UNASKED_CPU:
+        return CachePlan("warm", why=f"{need}, over the {MAXIMUM_COPIES_UNASKED_CPU} that are made unasked{hint}")
     if memory_budget is not None and needed > MEMORY_SHARE * memory_budget:
         return CachePlan("warm", why=f"{need}, over {MEMORY_SHARE:.0%} of the {_mib(memory_budget)} that are free")
     limit = ROTATION_BYTES_ASKED if requested == "cold" else ROTATION_BYTES
     if needed > limit:
-        hint = "" if requested == "cold" else "; --cache cold takes the time for it"
         return CachePlan("warm", why=f"{need}, over {_mib(limit)}{hint}")
     return CachePlan("cold", copies, why=f"{copies} copies of the inputs in turn ({_mib(needed)})", rotation_cold=True)
 

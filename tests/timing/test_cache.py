@@ -18,8 +18,16 @@ def test_copies_are_five_caches_and_one_more() -> None:
 
 
 def test_a_processor_rotates_its_inputs() -> None:
-    plan = plan_cache(None, 12 * MIB, 8 * MIB, 32 * MIB, 20 * GIB, "cpu")
-    assert (plan.label, plan.copies, plan.flush_bytes, plan.rotation_cold) == ("cold", 21, 0, True)
+    plan = plan_cache(None, 48 * MIB, 32 * MIB, 32 * MIB, 20 * GIB, "cpu")
+    assert (plan.label, plan.copies, plan.flush_bytes, plan.rotation_cold) == ("cold", 6, 0, True)
+
+
+def test_many_copies_on_a_processor_have_to_be_asked_for() -> None:
+    unasked = plan_cache(None, 12 * MIB, 8 * MIB, 32 * MIB, 20 * GIB, "cpu")
+    assert (unasked.label, unasked.copies) == ("warm", 1)
+    assert "--cache cold" in unasked.why
+    asked = plan_cache("cold", 12 * MIB, 8 * MIB, 32 * MIB, 20 * GIB, "cpu")
+    assert (asked.label, asked.copies) == ("cold", 21)
 
 
 def test_a_gpu_is_flushed_with_twice_its_cache_or_256_mib() -> None:
