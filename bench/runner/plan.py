@@ -86,13 +86,13 @@ def _items(
     reasons = {name: _reason(kernel, impl, case, precision, device) for name, impl in implementations.items()}
     able = tuple(name for name, reason in reasons.items() if not reason)
     unable = tuple((name, reason) for name, reason in reasons.items() if reason)
-    if selection.implementation == ALL:
-        # Side by side: a row each, and those that lack the precision altogether are not rows.
-        for name, impl in implementations.items():
-            if precision in impl.precisions:
-                candidates = (name,) if name in able else ()
-                reason = tuple(pair for pair in unable if pair[0] == name)
-                yield Item(kernel.name, kernel.role, case, precision, name, candidates, reason)
+    having = [name for name, impl in implementations.items() if precision in impl.precisions]
+    if selection.implementation == ALL and having:
+        # Side by side: a row each; those that lack the precision altogether are not rows beside those that have it.
+        for name in having:
+            candidates = (name,) if name in able else ()
+            reason = tuple(pair for pair in unable if pair[0] == name)
+            yield Item(kernel.name, kernel.role, case, precision, name, candidates, reason)
     else:
         yield Item(kernel.name, kernel.role, case, precision, selection.implementation, able, unable)
 

@@ -105,6 +105,11 @@ def test_all_is_a_row_for_each_implementation_that_has_the_precision() -> None:
     assert [row.candidates or row.unsupported[0][0] for row in rows] == [("everywhere",), "cuda-only", "even"]
 
 
+def test_a_precision_that_no_implementation_has_is_still_a_row() -> None:
+    (row,) = _plan(Selection(kernels=("toy",), precisions=("int8",), cases=("n=1",), implementation="all"))
+    assert not row.candidates and row.unsupported
+
+
 def test_an_implementation_by_name_measures_nothing_else() -> None:
     rows = _plan(Selection(kernels=("toy",), precisions=("fp32",), implementation="even"))
     assert [row.candidates for row in rows] == [(), ("even",)]
