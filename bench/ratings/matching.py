@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -34,6 +35,7 @@ _VENDORS: Final = ("nvidia ", "amd ", "intel ")
 RDNA: Final = ("gfx10", "gfx11", "gfx12")
 
 
+@lru_cache(maxsize=4096)
 def normalise(name: str) -> str:
     """A name as it is compared: lower case, no trademark signs, one space, no leading vendor, no driver in brackets."""
     plain = " ".join(_MARKS.sub(" ", name.casefold()).split()).removesuffix(" (nvgpu)")
