@@ -67,7 +67,7 @@ def ratings_for(device: Device, tables: Tables) -> DeviceRatings:
     entry = _entry(device, tables)
     if device.kind == "cpu":
         return _processor_ratings(device, tables, entry)
-    if device.mig:
+    if device.mig and (entry is None or not entry.user_file):
         return DeviceRatings(None, {}, device.name, f"{device.name!r} is the slice {device.mig} of a card")
     if entry is None:
         why = why_no_match(

@@ -113,6 +113,14 @@ def test_a_slice_is_not_rated_as_the_card() -> None:
         assert ratings.reason("bandwidth")
 
 
+def test_a_slice_is_rated_where_a_user_rates_it(tmp_path: Path) -> None:
+    name = "NVIDIA A100-SXM4-40GB MIG 1g.5gb"
+    path = tmp_path / "my.toml"
+    path.write_text(f'[[device]]\nname = "{name}"\nfp16_tflops = 44\n')
+    ratings = ratings_for(gpu(name, 14, 4.75, mig="1g.5gb"), load([path]))
+    assert ratings.peaks["fp16/fp32"].operations_per_s == 44e12
+
+
 def test_units_taken_away_by_the_user_do_not_change_the_rating() -> None:
     device = gpu("NVIDIA H200", 132, 139.8)
     device.units.in_use = 66
