@@ -143,7 +143,9 @@ def _section(device: Device, found: DeviceRatings, markdown: bool) -> str:
     from tabulate import tabulate
 
     rows = lines(device, found)
-    body = [[_label(row), row.unit or "–", _peak(row), _source(row)] for row in rows]
+    body = [
+        [_label(row), row.unit or "–", _peak(row), source] for row, source in zip(rows, _sources(rows), strict=True)
+    ]
     head = ["precision", "executed by", "rated peak", "from"]
     if markdown:
         body = [[cell.replace("|", "\\|") for cell in row] for row in body]
@@ -198,7 +200,7 @@ def facts(device: Device) -> list[str]:
     how = [
         f"clock {clock.hz / 1e9:.2f} GHz, {clock.source}" if clock and clock.hz else "",
         f"clock unknown: {clock.source}" if clock and not clock.hz else "",
-        f"virtual machine: {device.virtualization}" if device.virtualization else "",
+        f"virtualisation: {device.virtualization}" if device.virtualization else "",
         f"driver {device.driver}" if device.driver else "",
         device.runtime or "",
         f"torch {device.details['torch']}" if "torch" in device.details else "",
@@ -227,12 +229,21 @@ def _peak(row: Line) -> str:
     return f"{value:.{decimals(value, None)}f} {letter}{unit}"
 
 
-def _source(row: Line) -> str:
-    """The kind of the figure and the first clause of its source; the whole source is in the JSON and the CSV."""
-    if row.rated is None:
-        return ""
-    first = row.rated.source.partition("; ")[0]
-    return first if row.rated.kind == "undisclosed" else f"{row.rated.kind}: {first}"
+def _sources(rows: list[Line]) -> list[str]:
+    """Where each figure is from, a source that repeats named once.
+
+    Of a computed figure only the formula: the clock and rates behind it are in the JSON and the CSV.
+    """
+    shown: list[str] = []
+    last = ""
+    for row in rows:
+        rated = row.rated
+        source = rated.source if rated else ""
+        if rated and rated.kind != "undisclosed":
+            source = f"{rated.kind}: {source.partition('; ')[0] if rated.kind == 'computed' else source}"
+        shown.append("as above" if source and source == last else source)
+        last = source
+    return shown
 
 
 def _csv(rated: list[tuple[Device, DeviceRatings]]) -> str:

@@ -59,7 +59,7 @@ def identify(index: int) -> Device:
         kind="cuda",
         name=properties.name.strip(),
         vendor=vendor,
-        architecture=_architecture(properties, bool(hip)),
+        architecture=_architecture(properties, vendor),
         capability=[properties.major, properties.minor] if vendor == "nvidia" else None,
         units=_units(properties, vendor, slice_, profile),
         memory_bytes=int(properties.total_memory),
@@ -70,7 +70,7 @@ def identify(index: int) -> Device:
         pci_id=pci_id,
         virtualization=f"vGPU {profile}" if profile else facts.virtualization,
         mig=slice_,
-        power_limit_w=facts.power_limit_w,
+        power_limit_w=facts.power_limit_w or (pci.power_cap_w(address) if address else None),
         ecc=facts.ecc,
         clock=_clock(properties, facts),
         precisions=_precisions(properties, vendor),
@@ -78,10 +78,17 @@ def identify(index: int) -> Device:
     )
 
 
-def _architecture(properties: Any, hip: bool) -> str:
-    if hip:
-        return str(getattr(properties, "gcnArchName", "")).partition(":")[0]  # "gfx942:sramecc+:xnack-"
-    return f"sm_{properties.major}{properties.minor}"
+def _architecture(properties: Any, vendor: str) -> str:
+    """sm_90 of NVIDIA's; gfx942 of a HIP stack's; nothing of a compatible stack whose numbers are its own."""
+    if vendor == "nvidia":
+        return f"sm_{properties.major}{properties.minor}"
+    return _gfx_name(properties)
+
+
+def _gfx_name(properties: Any) -> str:
+    """ "gfx942" of "gfx942:sramecc+:xnack-"; other stacks fill the field with the device's name."""
+    name = str(getattr(properties, "gcnArchName", "")).partition(":")[0]
+    return name if name.startswith("gfx") else ""
 
 
 def _units(properties: Any, vendor: str, slice_: str | None, profile: str | None) -> Units:
@@ -104,9 +111,8 @@ def _clock(properties: Any, facts: nvml.GpuFacts) -> Clock:
 def _precisions(properties: Any, vendor: str) -> dict[str, str]:
     if vendor == "nvidia":
         return nvidia_precisions((properties.major, properties.minor), properties.name)
-    architecture = str(getattr(properties, "gcnArchName", "")).partition(":")[0]
     if vendor == "amd":
-        return amd_precisions(architecture)
+        return amd_precisions(_gfx_name(properties))
     import torch
 
     native = {"fp32": "unit not known", "fp16": "unit not known"}

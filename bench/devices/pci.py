@@ -52,3 +52,10 @@ def id_at(address: str, root: Path = Path("/")) -> str | None:
     folder = root / "sys/bus/pci/devices" / address.lower()
     vendor, device = read_int(folder / "vendor"), read_int(folder / "device")
     return None if vendor is None or device is None else f"{vendor:04x}:{device:04x}"
+
+
+def power_cap_w(address: str, root: Path = Path("/")) -> float | None:
+    """The power limit that a driver such as amdgpu shows through hwmon (power1_cap, in microwatts), in watts."""
+    files = (root / "sys/bus/pci/devices" / address.lower() / "hwmon").glob("hwmon*/power1_cap")
+    found = [value for value in map(read_int, files) if value]
+    return found[0] / 1e6 if found else None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import msgspec
 import pytest
 import torch
@@ -159,3 +162,29 @@ def test_every_allocators_words_mean_out_of_memory(error: Exception) -> None:
 @pytest.mark.parametrize("error", [RuntimeError("mat1 and mat2 shapes cannot be multiplied"), ValueError("memory")])
 def test_other_errors_do_not(error: Exception) -> None:
     assert not is_out_of_memory(error)
+
+
+REGISTER_A_BACKEND = """
+import types, torch
+module = types.ModuleType("torch.foo")
+module.is_available = lambda: True
+module.device_count = lambda: 2
+module.get_device_name = lambda index: f"Foo accelerator {index}"
+module.mem_get_info = lambda device: (3, 8)
+torch.utils.rename_privateuse1_backend("foo")
+torch._register_device_module("foo", module)
+from bench.devices import backend, discover
+found = [device for device in discover("all") if device.kind == "foo"]
+print([device.device for device in found], found[0].name, found[0].memory_bytes)
+print(discover("privateuseone:1")[0].device)
+print(backend(found[1]).memory_free_bytes(), backend(found[1]).has_events)
+"""
+
+
+def test_a_backend_registered_as_privateuse1_takes_the_generic_path() -> None:
+    done = subprocess.run([sys.executable, "-c", REGISTER_A_BACKEND], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    listed, chosen, asked = done.stdout.splitlines()
+    assert listed == "['foo:0', 'foo:1'] Foo accelerator 0 8"
+    assert chosen == "foo:1"
+    assert asked == "3 False"

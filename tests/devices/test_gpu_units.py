@@ -138,3 +138,11 @@ def test_the_pci_scan_keeps_displays_and_accelerators(tmp_path: Path) -> None:
     assert (found.address, found.id, found.class_code) == ("0000:3b:00.0", "10de:2330", 0x030200)
     assert pci.id_at("0000:3B:00.0", tmp_path) == "10de:2330"
     assert pci.id_at("0000:ff:00.0", tmp_path) is None
+
+
+def test_a_power_cap_is_read_in_watts(tmp_path: Path) -> None:
+    folder = tmp_path / "sys/bus/pci/devices/0000:3b:00.0/hwmon/hwmon3"
+    folder.mkdir(parents=True)
+    (folder / "power1_cap").write_text("750000000\n")
+    assert pci.power_cap_w("0000:3B:00.0", tmp_path) == 750.0
+    assert pci.power_cap_w("0000:ff:00.0", tmp_path) is None
