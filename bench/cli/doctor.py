@@ -57,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
 def examine(selection: str) -> tuple[list[str], list[Finding]]:
     """The devices and every finding, the worst first. The machine is examined whatever the device."""
     from bench.devices import discover, health, health_gpu, pci
+    from bench.devices.discovery import accelerators
 
     chosen = discover(selection)
     processor = next((device for device in chosen if device.kind == "cpu"), None) or discover("cpu")[0]
@@ -64,7 +65,7 @@ def examine(selection: str) -> tuple[list[str], list[Finding]]:
     for device in chosen:
         if device.kind != "cpu":
             findings += health_gpu.examine(device)
-    kinds = {device.kind for device in discover("all")}
+    kinds = {kind for kind, _ in accelerators()}
     findings += health_gpu.without_backend(pci.scan(), kinds, str(processor.details["torch"]))
     return [device.device for device in chosen], sorted(findings, key=lambda finding: ORDER[finding.level])
 

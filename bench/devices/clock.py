@@ -7,8 +7,6 @@ code in a page of memory, called through ctypes.
 
 from __future__ import annotations
 
-import ctypes
-import mmap
 import struct
 import sys
 import time
@@ -19,6 +17,7 @@ from typing import Any, Final
 
 from bench.devices.files import read_int
 from bench.devices.host import normalized_machine
+from bench.devices.machine_code import ExecutablePage
 from bench.records import Clock
 
 CHAIN_LENGTH: Final = 512
@@ -79,23 +78,6 @@ def chain_for(machine: str, system: str, details: Mapping[str, Any]) -> Chain | 
     return f"the latency of a multiply is not known here for {vendor or 'an unnamed vendor'} family {family}"
 
 
-class _Page:
-    """Machine code in a page of its own, written first and made executable after (never both at once)."""
-
-    def __init__(self, code: bytes) -> None:
-        self._map = mmap.mmap(-1, len(code), prot=mmap.PROT_READ | mmap.PROT_WRITE)
-        self._map.write(code)
-        address = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-        libc.mprotect.restype = ctypes.c_int
-        # On Arm the kernel makes the instruction cache coherent when a page becomes executable.
-        if libc.mprotect(address, len(self._map), mmap.PROT_READ | mmap.PROT_EXEC) != 0:
-            error = ctypes.get_errno()
-            raise OSError(error, "the system refuses executable memory")
-        self.call: Callable[[int], None] = ctypes.CFUNCTYPE(None, ctypes.c_uint64)(address)
-
-
 def highest_rate(timed: Callable[[int], float], duration_s: float) -> float:
     """Turns per second of the fastest of several bursts within about `duration_s`; `timed(turns)` returns seconds.
 
@@ -123,7 +105,7 @@ def measured_clock(duration_s: float = 0.06, details: Mapping[str, Any] | None =
     if isinstance(chain, str):
         return Clock(hz=None, source=chain)
     try:
-        page = _Page(chain.code)
+        page = ExecutablePage(chain.code)
     except (OSError, ValueError, AttributeError) as error:
         return Clock(hz=None, source=f"not measured: {error}")
 

@@ -12,6 +12,7 @@ from bench.devices import cgroup, clock, cores, host
 from bench.devices.commands import output_of
 from bench.devices.cpuinfo import Identity, native_precisions, parse_cpuinfo
 from bench.devices.files import read_text
+from bench.devices.machine_code import hypervisor_signature
 from bench.records import Device
 
 
@@ -42,11 +43,16 @@ def identify(root: Path = Path("/")) -> Device:
         units=cores.units_in_use(topology, allowed, limits),
         memory_bytes=host.memory_bytes(limits.memory_bytes),
         caches=sizes or identity.details.get("caches", {}),
-        virtualization=host.virtualization(isa, root),
+        virtualization=host.virtualization(isa, root, _signature),
         clock=clock.cpu_clock(identity.details, root),
         precisions=native_precisions(isa),
         details={key: value for key, value in details.items() if key != "caches"},
     )
+
+
+def _signature() -> str:
+    on_x86_linux = sys.platform == "linux" and host.normalized_machine() == "x86_64"
+    return hypervisor_signature() if on_x86_linux else ""
 
 
 def _identity(root: Path) -> Identity:

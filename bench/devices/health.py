@@ -9,7 +9,7 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from bench.devices.files import read_text
 from bench.devices.load import Load, observe_load
@@ -206,21 +206,29 @@ def packages(distributions: Collection[str]) -> Finding:
 
 def power_and_heat() -> list[Finding]:
     """A laptop on its battery; sensors at or above what their driver calls high."""
-    import psutil
-
     found = []
-    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    battery = _sensor("sensors_battery")
     if battery is not None and battery.power_plugged is False:
         why = "on battery the clock and the power limit are lower"
         found.append(Finding("warning", "this machine runs on its battery", why, "plug it in"))
-    sensors = psutil.sensors_temperatures() if hasattr(psutil, "sensors_temperatures") else {}
-    for name, readings in sensors.items():
+    for name, readings in (_sensor("sensors_temperatures") or {}).items():
         hot = [entry for entry in readings if entry.high and entry.current >= entry.high]
         if hot:
             what = f"{name} is at {hot[0].current:.0f} °C, at or above its limit of {hot[0].high:.0f} °C"
             why = "the processor lowers its clock to cool down"
             found.append(Finding("warning", what, why, "let it cool; look at fans and air flow"))
     return found
+
+
+def _sensor(name: str) -> Any:
+    """What one of psutil's sensor functions tells; None where this system has none or its files are odd."""
+    import psutil
+
+    read = getattr(psutil, name, None)
+    try:
+        return read() if read is not None else None
+    except (OSError, RuntimeError, ValueError):
+        return None
 
 
 def _governors(root: Path) -> set[str]:

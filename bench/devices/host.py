@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +32,17 @@ _HYPERVISORS: Final[tuple[tuple[str, str], ...]] = (
     ("Apple Virtualization", "Apple Virtualization"),
 )
 _DMI_FILES: Final = ("product_name", "sys_vendor", "board_vendor", "bios_vendor", "product_version")
+_SIGNATURES: Final[dict[str, str]] = {
+    # What CPUID leaf 0x40000000 answers, as lscpu reads it.
+    "KVMKVMKVM": "KVM",
+    "Linux KVM Hv": "KVM",
+    "Microsoft Hv": "Hyper-V",
+    "VMwareVMware": "VMware",
+    "XenVMMXenVMM": "Xen",
+    "TCGTCGTCGTCG": "QEMU without KVM",
+    "bhyve bhyve": "bhyve",
+    "ACRNACRNACRN": "ACRN",
+}
 UNNAMED_HYPERVISOR: Final = "unnamed hypervisor"
 
 
@@ -43,18 +54,21 @@ def name_hypervisor(dmi: Collection[str]) -> str | None:
     return next((name for needle, name in _HYPERVISORS if needle.lower() in joined.lower()), None)
 
 
-def virtualization(isa: frozenset[str], root: Path = Path("/")) -> str | None:
+def virtualization(isa: frozenset[str], root: Path = Path("/"), signature: Callable[[], str] = str) -> str | None:
     """The hypervisor that this machine runs under, or None on bare metal as far as can be told.
 
-    On x86 the hypervisor flag of CPUID decides and the firmware only names; elsewhere the firmware decides.
+    On x86 the hypervisor flag of CPUID decides, and the firmware or else CPUID's `signature` only names; elsewhere the
+    firmware decides.
     """
     dmi = [read_text(root / "sys/class/dmi/id" / name) or "" for name in _DMI_FILES]
     named = read_text(root / "sys/hypervisor/type") or name_hypervisor(dmi)
     if named == "xen":
         named = "Xen"
-    if "fpu" in isa:  # An x86 flag that every one of them has.
-        return (named or UNNAMED_HYPERVISOR) if "hypervisor" in isa else None
-    return named
+    if "fpu" not in isa:  # An x86 flag that every one of them has.
+        return named
+    if "hypervisor" not in isa:
+        return None
+    return named or _SIGNATURES.get(signature(), UNNAMED_HYPERVISOR)
 
 
 def caches(allowed: Collection[int], root: Path = Path("/")) -> tuple[dict[str, int], int]:

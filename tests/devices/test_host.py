@@ -57,6 +57,8 @@ def test_the_firmware_names_the_hypervisor(dmi: list[str], named: str | None) ->
 def test_on_x86_the_flag_decides_and_the_firmware_only_names(tmp_path: Path) -> None:
     assert virtualization(frozenset({"fpu"}), tmp_path) is None
     assert virtualization(frozenset({"fpu", "hypervisor"}), tmp_path) == UNNAMED_HYPERVISOR
+    assert virtualization(frozenset({"fpu", "hypervisor"}), tmp_path, lambda: "KVMKVMKVM") == "KVM"
+    assert virtualization(frozenset({"fpu"}), tmp_path, lambda: "KVMKVMKVM") is None
     dmi = tmp_path / "sys/class/dmi/id"
     dmi.mkdir(parents=True)
     (dmi / "sys_vendor").write_text("QEMU\n")
