@@ -185,7 +185,7 @@ def _title(device: Device) -> str:
 def facts(device: Device) -> list[str]:
     """What the device is, in a few lines for a reader."""
     units = device.units
-    plural = "" if units.in_use == 1 else "s"
+    plural = "" if (units.total or units.in_use) == 1 else "s"
     of = f" of {units.total}" if units.total not in (None, units.in_use) else ""
     count = f"{units.in_use}{of} {units.kind}{plural}" if units.in_use else ""
     cache = device.caches.get("llc")
