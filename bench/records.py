@@ -224,6 +224,8 @@ class Measurement(msgspec.Struct, kw_only=True, tag="measurement", tag_field="ty
     """Wall time of this row by phase: inputs, reference, check, screen, warmup, timed, …"""
     screened: list[dict[str, Any]] = []
     """For "best": what the other implementations reached in the short screening, or why they were left out."""
+    cache_reason: str = ""
+    """Why the caches were in the state that `cache` names: "21 copies of the inputs in turn (168 MiB)"."""
     warnings: list[str] = []
 
 
@@ -302,16 +304,24 @@ def exit_code(measurements: list[Measurement]) -> int:
 
 
 class Writer:
-    """Appends records to a new run file, each line flushed to the disk before the next is measured."""
+    """Appends records to a run file, each line flushed to the disk before the next is measured.
 
-    def __init__(self, path: Path) -> None:
+    A new file by default, and never over an existing one; with `append` an existing one, whose unfinished last line
+    is cut off.
+    """
+
+    def __init__(self, path: Path, append: bool = False) -> None:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # "x": a run never writes over another one's file.
-            self._file = open(path, "xb", buffering=0)  # noqa: SIM115  # open for the whole run
+            self._file = open(path, "r+b" if append else "xb", buffering=0)  # noqa: SIM115  # open for the whole run
+            if append:
+                self._file.truncate(self._file.read().rfind(b"\n") + 1)
+                self._file.seek(0, os.SEEK_END)
         except OSError as error:
-            raise UnavailableError(f"--out: cannot write {path}: {error.strerror or error}") from error
+            argument = "--resume" if append else "--out"
+            raise UnavailableError(f"{argument}: cannot write {path}: {error.strerror or error}") from error
 
     def write(self, record: Record) -> None:
         """Append one line and hand it to the disk."""

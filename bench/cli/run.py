@@ -68,6 +68,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     out = parser.add_argument_group("output")
     out.add_argument("--out", type=Path, metavar="FILE|FOLDER", help="run file, or folder for it (default: results/)")
+    out.add_argument(
+        "--resume",
+        type=Path,
+        metavar="FILE",
+        help="measure what an unfinished run file lacks",
+    )
     out.add_argument("--dry-run", action="store_true", help="print the plan and measure nothing")
     out.add_argument("--anonymize", action="store_true", help="leave host name, paths and device id out of the file")
     add_format(out)
@@ -77,30 +83,53 @@ def run(args: argparse.Namespace) -> int:
     """Measure, write the run file, print the table; the contract's exit code."""
     from bench.devices import parse_selection
 
+    form = args.format
+    earlier = None
+    if args.resume is not None:
+        path, earlier = args.resume, records.read(args.resume)
+        args = _as_then(args, earlier)
+    else:
+        path = _path(args.out)
     parse_selection(args.device)
-    path = _path(args.out)
     options = _options(args)
 
     from bench.cli.progress import kernel_defaults, progress
-    from bench.runner.session import execute, prepare
+    from bench.runner.campaign import execute
+    from bench.runner.resume import adopt
+    from bench.runner.session import prepare
 
     with progress(kernel_defaults()) as screen:
         prepared = prepare(options, screen)
-        if args.dry_run:
+        try:
+            if args.dry_run:
+                print(_plan_words(prepared))
+                return 0
+            if earlier is not None:
+                prepared = adopt(prepared, earlier)
+            file = execute(prepared, path, screen, earlier)
+        except KeyboardInterrupt:
+            screen.message(f"interrupted; what was measured is in {path}: python -m bench run --resume {path}")
+            raise
+        finally:
             prepared.worker.kill()
-        else:
-            try:
-                file = execute(prepared, path, screen)
-            except KeyboardInterrupt:
-                screen.message(f"interrupted; what was measured is in {path}")
-                raise
-    if args.dry_run:
-        print(_plan_words(prepared))
-        return 0
-    print_run(path, file, args.format)
+    print_run(path, file, form)
     print(f"bench: run file: {path}", file=sys.stderr)
     assert file.end is not None
     return file.end.exit_code
+
+
+def _as_then(args: argparse.Namespace, earlier: records.RunFile) -> argparse.Namespace:
+    """The arguments of the run that is taken up again; any other beside --resume would make it another run."""
+    from bench.cli.main import parser_for
+
+    parser = parser_for("run")
+    allowed = {"resume", "format", "debug", "argv"}
+    for name, value in vars(args).items():
+        if name not in allowed and value != parser.get_default(name):
+            raise UsageError(f"--resume: --{name.replace('_', '-')} is the file's to say; give --format at most")
+    then = parser.parse_args(earlier.run.command[2:])
+    then.argv = earlier.run.command[1:]
+    return then
 
 
 def _options(args: argparse.Namespace) -> Options:

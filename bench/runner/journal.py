@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from bench import records
 
 
 class Journal:
-    """Writes the run and device lines at once, then rows as they come, then the end."""
+    """Writes the run and device lines at once (or a resume line), then rows as they come, then the end."""
 
-    def __init__(
-        self, writer: records.Writer, run: records.Run, devices: Sequence[records.Device], started: float
-    ) -> None:
+    def __init__(self, writer: records.Writer, file: records.RunFile, started: float) -> None:
         self._writer = writer
         self._started = started
-        self.file = records.RunFile(run=run, devices=list(devices))
+        self.file = file
+
+    @classmethod
+    def new(cls, path: Path, run: records.Run, devices: Sequence[records.Device], started: float) -> Journal:
+        """Begin a run file; raises UnavailableError where it can't be written or exists."""
+        writer = records.Writer(path)
         writer.write(run)
         for device in devices:
             writer.write(device)
+        return cls(writer, records.RunFile(run=run, devices=list(devices)), started)
+
+    @classmethod
+    def resume(cls, path: Path, earlier: records.RunFile, command: list[str], started: float) -> Journal:
+        """Take up a run file again: an unfinished last line is cut off, and a `resume` line says where it went on."""
+        writer = records.Writer(path, append=True)
+        resumed = records.Resume(resumed=records.now(), command=command)
+        writer.write(resumed)
+        file = msgspec.structs.replace(earlier, resumes=[*earlier.resumes, resumed], end=None, truncated=False)
+        return cls(writer, file, started)
 
     def add(self, row: records.Measurement) -> None:
         """Write one finished row."""

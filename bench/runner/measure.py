@@ -16,7 +16,7 @@ from bench.devices import Backend, backend, view
 from bench.kernel import Call, Implementation, Inputs, Kernel
 from bench.kernel import Work as KernelWork
 from bench.runner.protocol import Measure
-from bench.timing import CachePlan, Expected, Timing, check_call, compare, measure, plan_cache, prepare, screen
+from bench.timing import CachePlan, Expected, Timing, check_call, measure, plan_cache, prepare, screen
 
 if TYPE_CHECKING:
     from bench.kernel import DeviceView
@@ -44,6 +44,7 @@ class Outcome:
     timing: Timing | None = None
     screened: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    cache_reason: str = ""
     spent_s: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -125,6 +126,7 @@ def _measure(row: Row) -> None:
     winner, call_s = _fastest(row, candidates)
     outcome.implementation, outcome.check = winner.implementation, winner.check
     plan = _cache_plan(row, call_s)
+    outcome.cache_reason = plan.why
     calls = _copies(row, first, winner, plan)
     row.progress("timing", winner.implementation.name)
     timing = measure(
@@ -240,9 +242,8 @@ def _judge(row: Row, winner: Candidate, expected: Expected, timing: Timing) -> N
     outcome = row.outcome
     with outcome.phase("check"):
         row.progress("check", "after timing")
-        output = winner.call()
-        row.backend.synchronize()
-        check, reason = compare(expected, output, winner.implementation.accumulates(row.request.precision))
+        accumulate = winner.implementation.accumulates(row.request.precision)
+        check, reason = check_call(winner.call, expected, accumulate, row.backend, inputs_matter=False)
     if not check.passed:
         outcome.status, outcome.check = "wrong", check
         outcome.reason = f"right before the timing, wrong after it: {reason}"
@@ -290,6 +291,7 @@ def _record(row: Row) -> records.Measurement:
         spent_s=outcome.spent_s | (timing.spent_s if timing else {}),
         screened=outcome.screened,
         warnings=outcome.warnings,
+        cache_reason=outcome.cache_reason,
     )
 
 

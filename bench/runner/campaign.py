@@ -1,0 +1,235 @@
+"""Carries a plan out: one worker a launch; every finished row is rated and written before the next is asked for."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Final
+
+from bench import METHOD_VERSION, __version__, plugins, records
+from bench.analysis.utilization import rate_row
+from bench.errors import BenchError
+from bench.runner import host, plan
+from bench.runner.journal import Journal
+from bench.runner.process import Worker, WorkerDied
+from bench.runner.protocol import Measure, Measured, Progress, Refused
+from bench.runner.session import Observer, Prepared, describe
+
+ROW_BUDGET_S: Final = {"quick": 3.0, "standard": 6.0, "full": 10.0}
+"""Most seconds that one row is given, so that a short plan doesn't stretch to fill a long budget (ours)."""
+ROW_TIMEOUT_FACTOR: Final = 20.0
+ROW_TIMEOUT_MINIMUM_S: Final = 180.0
+"""A row that takes longer than max(minimum, factor × its budget) is hung: its worker is killed."""
+
+
+def execute(
+    prepared: Prepared, path: Path, observer: Observer, earlier: records.RunFile | None = None
+) -> records.RunFile:
+    """Measure the plan and write the run file line by line; returns what it then holds.
+
+    With `earlier`, what the file at `path` holds already, only the rows that it lacks are measured and appended.
+    Ctrl-C ends the run cleanly: the file gets an `end` line with status interrupted, and KeyboardInterrupt goes on up.
+    """
+    if earlier is None:
+        journal = Journal.new(path, _run_record(prepared, path), prepared.devices, prepared.started)
+    else:
+        journal = Journal.resume(path, earlier, _command(prepared), prepared.started)
+    observer.started(prepared.devices, prepared.rows)
+    campaign = _Campaign(prepared, journal, observer)
+    try:
+        campaign.run()
+        journal.end("complete", campaign.left_out())
+    except KeyboardInterrupt:
+        journal.end("interrupted", "interrupted by the user", exit_code=130)
+        raise
+    except BenchError as error:
+        journal.end("failed", str(error), exit_code=error.exit_code)
+        raise
+    finally:
+        campaign.worker.kill()
+        journal.close()
+    return journal.file
+
+
+def _run_record(prepared: Prepared, path: Path) -> records.Run:
+    options = prepared.options
+    return records.Run(
+        id=path.stem,
+        started=records.now(),
+        command=_command(prepared),
+        bench_version=__version__,
+        method_version=METHOD_VERSION,
+        suite=None if options.selection.cases else options.selection.suite,
+        seed=options.seed,
+        launches=prepared.launches,
+        budget_s=prepared.budget_s,
+        git=None if options.anonymize else host.git_state(),
+        host=host.host(options.anonymize),
+        software=prepared.software,
+        environment=host.environment(options.anonymize),
+        pinning=prepared.pinning,
+        pages=host.page_settings(),
+    )
+
+
+def _command(prepared: Prepared) -> list[str]:
+    options = prepared.options
+    return ["bench", *map(_without_folder if options.anonymize else str, options.command)]
+
+
+def _without_folder(word: str) -> str:
+    return Path(word).name if "/" in word else word
+
+
+class _Campaign:
+    """The loop over launches and rows: shares the budget out, replaces a dead worker, keeps to the launch's winner."""
+
+    def __init__(self, prepared: Prepared, journal: Journal, observer: Observer) -> None:
+        self.prepared = prepared
+        self.journal = journal
+        self.observer = observer
+        self.worker = prepared.worker
+        self.done = 0
+        self.winners: dict[tuple[str, str, str, str], str] = {}
+        self.held = {row.id: row for row in journal.file.measurements}
+        """Rows that an earlier part of the run has measured: by number, which the plan fixes."""
+
+    def run(self) -> None:
+        """Every row of every launch, until the budget is spent."""
+        for launch in range(self.prepared.launches):
+            if launch and not self._launch_is_held(launch):
+                self._restart()
+            for device in self.prepared.devices:
+                for item in self.prepared.items[device.device]:
+                    if self._remaining_s() <= 0 and f"{self.done + 1:05d}" not in self.held:
+                        return
+                    self._row(device, item, launch)
+
+    def _launch_is_held(self, launch: int) -> bool:
+        """Whether an earlier part of the run has measured every row of the launch."""
+        per_launch = self.prepared.rows // self.prepared.launches
+        return sum(row.launch == launch for row in self.held.values()) == per_launch
+
+    def left_out(self) -> str:
+        """What the budget left no time for; "" when everything was measured."""
+        missing = self.prepared.rows - self.done
+        return f"the budget was spent: {missing} of {self.prepared.rows} rows not measured" if missing else ""
+
+    def _row(self, device: records.Device, item: plan.Item, launch: int) -> None:
+        self.done += 1
+        held = self.held.get(self._id())
+        if held is not None:
+            self._remember(device, item, held)
+            return
+        self.observer.row_started(self.done, item, launch)
+        request = self._request(device, item, launch)
+        if not item.candidates:
+            row = _not_measured(request, item, device, "unsupported", _reasons(item))
+        else:
+            row = self._measured(request, item, device)
+        row.screened.extend(
+            {"implementation": name, "status": "unsupported", "reason": reason} for name, reason in item.unsupported
+        )
+        row = rate_row(row, item.role, self.prepared.denominators[device.device])
+        self._remember(device, item, row)
+        self.journal.add(row)
+        self.observer.row_done(row)
+
+    def _id(self) -> str:
+        return f"{self.done:05d}"
+
+    def _remember(self, device: records.Device, item: plan.Item, row: records.Measurement) -> None:
+        """Launches of one series measure one implementation: the first one chooses, the others keep to it."""
+        if row.status in records.MEASURED and len(item.candidates) > 1:
+            self.winners.setdefault(_series(device, item), row.implementation)
+
+    def _request(self, device: records.Device, item: plan.Item, launch: int) -> Measure:
+        options = self.prepared.options
+        chosen = self.winners.get(_series(device, item))
+        return Measure(
+            id=self._id(),
+            device=device.device,
+            kernel=item.kernel,
+            case=dict(item.case),
+            precision=item.precision,
+            implementations=[chosen] if chosen else list(item.candidates),
+            mode=options.mode,
+            data=options.data,
+            cache=options.cache,
+            seed=options.seed,
+            launch=launch,
+            budget_s=self._share_s(),
+        )
+
+    def _measured(self, request: Measure, item: plan.Item, device: records.Device) -> records.Measurement:
+        def on_progress(progress: Progress) -> None:
+            self.observer.phase(progress.phase, progress.detail)
+
+        timeout_s = max(ROW_TIMEOUT_MINIMUM_S, ROW_TIMEOUT_FACTOR * request.budget_s)
+        try:
+            reply = self.worker.ask(request, timeout_s, on_progress)
+        except WorkerDied as death:
+            row = _not_measured(request, item, device, "crashed", str(death))
+            self._restart()
+        except TimeoutError:
+            row = _not_measured(request, item, device, "timeout", f"no result after {timeout_s:.0f} s")
+            self._restart()
+        else:
+            if isinstance(reply, Measured):
+                return reply.measurement
+            reason = reply.message if isinstance(reply, Refused) else f"unexpected answer {type(reply).__name__}"
+            row = _not_measured(request, item, device, "failed", reason)
+        return row
+
+    def _restart(self) -> None:
+        self.worker.kill()
+        self.worker = Worker(self.prepared.options.threads)
+        describe(self.worker, self.prepared.options)
+
+    def _remaining_s(self) -> float:
+        budget = self.prepared.budget_s
+        return float("inf") if budget is None else budget - (time.monotonic() - self.prepared.started)
+
+    def _share_s(self) -> float:
+        """An equal share of what is left for each row that is left, up to the suite's most."""
+        held_later = sum(int(number) > self.done for number in self.held)
+        rows_left = self.prepared.rows - self.done + 1 - held_later
+        most = ROW_BUDGET_S[self.prepared.options.selection.suite]
+        return min(most, max(0.0, self._remaining_s()) / rows_left)
+
+
+def _series(device: records.Device, item: plan.Item) -> tuple[str, str, str, str]:
+    return (device.device, item.kernel, repr(sorted(item.case.items())), item.precision)
+
+
+def _reasons(item: plan.Item) -> str:
+    """Why no implementation takes the row: one reason where all agree, else each with its name."""
+    distinct = list(dict.fromkeys(reason for _, reason in item.unsupported))
+    if len(distinct) == 1:
+        return distinct[0]
+    return "; ".join(reason if name in reason else f"{name}: {reason}" for name, reason in item.unsupported)
+
+
+def _not_measured(
+    request: Measure, item: plan.Item, device: records.Device, status: records.Status, reason: str
+) -> records.Measurement:
+    work = plugins.load().kernel(request.kernel).work(request.case, request.precision)
+    names = request.implementations
+    return records.Measurement(
+        id=request.id,
+        device=request.device,
+        host=device.host,
+        rank=device.rank,
+        launch=request.launch,
+        kernel=request.kernel,
+        case=request.case,
+        precision=request.precision,
+        accumulate=None,
+        implementation=names[0] if len(names) == 1 else item.label,
+        mode=request.mode,
+        data=request.data,
+        cache=request.cache or "not-applicable",
+        status=status,
+        reason=reason,
+        work=records.Work(operations=work.operations, bytes=work.bytes),
+    )
