@@ -282,7 +282,7 @@ class Kernel(ABC):
 
     @classmethod
     def parse_case(cls, text: str) -> dict[str, int | str]:
-        """Read "m=4096,n=4096,k=4096" into a complete case; UsageError names the field, the value and what is allowed."""
+        """Read "m=4096,n=4096,k=4096" into a complete case; UsageError names field, value and what is allowed."""
         given: dict[str, str] = {}
         for part in filter(None, (piece.strip() for piece in text.split(","))):
             name, equals, value = (piece.strip() for piece in part.partition("="))
