@@ -6,7 +6,7 @@
 # Needs Python 3.11 with torch for its device, pip and setuptools; no package registry. FOLDER gets log.txt and a run
 # file a step. Where pure-Python dependencies are missing, carry their wheels: on a machine with a registry
 #
-#   pip download -d WHEELS msgspec tabulate rich psutil nvidia-ml-py pytest 'setuptools<81' wheel
+#   pip download -d WHEELS msgspec tabulate rich psutil nvidia-ml-py pytest setuptools wheel
 #
 # and set WHEELS to that folder here. Nothing is installed into the environment: all goes into a temporary folder.
 # Other variables: PYTHON (python3), DEVICE (cuda), BENCH_REQUIRE (gpu: no GPU is a failure).
@@ -111,17 +111,15 @@ missing() { # of the modules named, those that Python can't find
 }
 
 install() {
-    local name lacking
+    local name lacking names
     declare -A distribution=([pynvml]=nvidia-ml-py)
     export PYTHONPATH=$site${PYTHONPATH:+:$PYTHONPATH}
     lacking=$(missing setuptools msgspec tabulate rich psutil pynvml pytest)
-    if [[ -n ${WHEELS:-} ]]; then
-        for name in $lacking; do
-            "$python" -m pip install -q --no-index --find-links "$WHEELS" --target "$site" "${distribution[$name]:-$name}" \
-                || say "no wheel of ${distribution[$name]:-$name} in $WHEELS"
-        done
-        "$python" -c 'import wheel' 2>/dev/null \
-            || "$python" -m pip install -q --no-index --find-links "$WHEELS" --target "$site" wheel
+    if [[ -n ${WHEELS:-} && -n $lacking ]]; then
+        names=(wheel) # what setuptools before 70.1 needs to build one
+        for name in $lacking; do names+=("${distribution[$name]:-$name}"); done
+        "$python" -m pip install -q --no-index --find-links "$WHEELS" --target "$site" "${names[@]}" \
+            || say "$WHEELS does not hold all of: ${names[*]}"
         lacking=$(missing setuptools msgspec tabulate rich psutil pynvml pytest)
     fi
     [[ -n $lacking ]] && say "missing: $lacking(carry wheels and set WHEELS, see the head of this script)"
