@@ -1,0 +1,151 @@
+"""The roofline: what memory and compute allow at each arithmetic intensity, from measured ceilings beside rated ones.
+
+Williams, Waterman and Patterson, Roofline, CACM 52(4), 2009. Pure; how it is drawn is `bench.report`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench import records
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """A peak in operations per second and a bandwidth in bytes per second; None where unknown."""
+
+    operations_per_s: float | None
+    bytes_per_s: float | None
+
+    @property
+    def ridge(self) -> float | None:
+        """Operations per byte from which on compute is the bound; None where either ceiling is unknown."""
+        if self.operations_per_s is None or self.bytes_per_s is None:
+            return None
+        return ridge_point(self.operations_per_s, self.bytes_per_s)
+
+
+@dataclass(frozen=True)
+class Roofline:
+    """One device at one precision and accumulation in one cache state."""
+
+    device: str
+    precision: str
+    accumulate: str | None
+    warm: bool
+    """Whether inputs came out of a cache: its bandwidth is another than the memory's."""
+    measured: Ceilings
+    """The best product and the best bandwidth of this run."""
+    rated: Ceilings
+
+
+def ridge_point(operations_per_s: float, bytes_per_s: float) -> float:
+    """Operations per byte at which memory and compute take equally long: peak / bandwidth."""
+    if operations_per_s <= 0 or bytes_per_s <= 0:
+        raise ValueError(f"a ceiling is positive: {operations_per_s} operations/s, {bytes_per_s} bytes/s")
+    return operations_per_s / bytes_per_s
+
+
+def attainable(intensity: float, operations_per_s: float, bytes_per_s: float) -> float:
+    """Operations per second that the roofline allows at `intensity` operations per byte: min(peak, I × bandwidth)."""
+    return min(operations_per_s, intensity * bytes_per_s)
+
+
+def intensity(row: records.Measurement) -> float | None:
+    """Nominal operations per byte read or written; None where either is not counted."""
+    if row.work is None or row.work.operations <= 0 or row.work.bytes <= 0:
+        return None
+    return row.work.operations / row.work.bytes
+
+
+def is_warm(row: records.Measurement) -> bool:
+    """Whether the row's inputs were in a cache; a call too large for any cache is as good as cold."""
+    return row.cache == "warm"
+
+
+def measured_bandwidth(rows: Iterable[records.Measurement], device: str, cache: str) -> float | None:
+    """The best bandwidth (bytes per second) of a usable bandwidth row of `device` in this cache state.
+
+    Rows of bandwidth are told by `utilization_of`. `cold` and `not-applicable` are one state: both go to memory. With
+    several launches a series counts by its median. A warm row of any size counts, so a warm bandwidth may be that of
+    a faster, smaller cache than a case has: the memory is then blamed for too little rather than for too much.
+    """
+    chosen = [row for row in rows if _is_bandwidth(row) and is_warm(row) == (cache == "warm")]
+    return _best((row, row.rate.bytes_per_s) for row in chosen if row.device == device and row.rate)
+
+
+def measured_peak(
+    rows: Iterable[records.Measurement], device: str, precision: str, accumulate: str | None
+) -> float | None:
+    """The best rate (operations per second) of a usable compute row at this precision and accumulation.
+
+    Where fewer operations were executed than are counted (Winograd), those executed count: a ceiling is the unit's.
+    """
+    chosen = [
+        row
+        for row in rows
+        if (row.device, row.precision, row.accumulate) == (device, precision, accumulate) and not _is_bandwidth(row)
+    ]
+    return _best((row, _executed_per_s(row)) for row in chosen)
+
+
+def rooflines(rows: Sequence[records.Measurement], devices: Iterable[records.Device]) -> list[Roofline]:
+    """A roofline for each device, precision, accumulation and cache state of which a compute row was measured."""
+    known = {device.device: device for device in devices}
+    keys = dict.fromkeys(
+        (row.device, row.precision, row.accumulate, is_warm(row))
+        for row in rows
+        if row.status in records.USABLE and not _is_bandwidth(row) and intensity(row) is not None
+    )
+    return [_roofline(rows, known.get(key[0]), *key) for key in keys]
+
+
+def _roofline(
+    rows: Sequence[records.Measurement],
+    device: records.Device | None,
+    name: str,
+    precision: str,
+    accumulate: str | None,
+    warm: bool,
+) -> Roofline:
+    ratings = device.ratings if device else {}
+    compute, memory = ratings.get(f"{precision}/{accumulate}"), ratings.get("bandwidth")
+    return Roofline(
+        device=name,
+        precision=precision,
+        accumulate=accumulate,
+        warm=warm,
+        measured=Ceilings(
+            measured_peak(rows, name, precision, accumulate),
+            measured_bandwidth(rows, name, "warm" if warm else "cold"),
+        ),
+        # No source rates a cache: the rated bandwidth is the memory's.
+        rated=Ceilings(
+            compute.operations_per_s if compute else None, memory.bytes_per_s if memory and not warm else None
+        ),
+    )
+
+
+def _is_bandwidth(row: records.Measurement) -> bool:
+    return row.utilization_of == "bytes"
+
+
+def _executed_per_s(row: records.Measurement) -> float | None:
+    if row.work is None or row.time is None:
+        return None
+    operations = row.work.operations
+    if row.executed is not None:
+        operations = min(operations, row.executed.operations)
+    return operations / row.time.median_s
+
+
+def _best(rates: Iterable[tuple[records.Measurement, float | None]]) -> float | None:
+    """The highest series, each the median of its launches."""
+    series: dict[tuple[object, ...], list[float]] = {}
+    for row, rate in rates:
+        if rate and row.status in records.USABLE and not row.quarantine:
+            key = (row.host, row.rank, row.kernel, tuple(sorted(row.case.items())), row.implementation, row.mode)
+            series.setdefault((*key, row.data, row.cache, row.precision), []).append(rate)
+    return max(map(median, series.values()), default=None)

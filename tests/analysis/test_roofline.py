@@ -1,0 +1,116 @@
+"""The roofline: ridge point, what is attainable, and which rows of a run are its ceilings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import records
+from bench.analysis.roofline import (
+    attainable,
+    intensity,
+    measured_bandwidth,
+    measured_peak,
+    ridge_point,
+    rooflines,
+)
+from tests.factories import device, measurement
+
+positive = st.floats(1e-3, 1e15)
+
+
+def stream(bytes_per_s: float, **changes: Any) -> records.Measurement:
+    """A row of a bandwidth kernel that moves a gigabyte a call."""
+    fields: dict[str, Any] = {"kernel": "triad", "cache": "not-applicable", "utilization_of": "bytes", "rated": None}
+    return measurement(bytes_=10**9, operations=10**8, median_s=1e9 / bytes_per_s, **(fields | changes))
+
+
+@given(positive, positive, positive)
+def test_at_the_ridge_point_memory_and_compute_allow_the_same(peak: float, bandwidth: float, factor: float) -> None:
+    ridge = ridge_point(peak, bandwidth)
+    assert attainable(ridge, peak, bandwidth) == pytest.approx(peak)
+    assert attainable(ridge * (1 + factor), peak, bandwidth) == peak
+    assert attainable(ridge / (1 + factor), peak, bandwidth) < peak
+
+
+@pytest.mark.parametrize("ceilings", [(0.0, 1.0), (1.0, 0.0), (-1.0, 1.0)])
+def test_a_ceiling_is_positive(ceilings: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        ridge_point(*ceilings)
+
+
+def test_intensity_is_operations_over_bytes_or_unknown() -> None:
+    assert intensity(measurement(operations=12_000, bytes_=1_000)) == 12
+    assert intensity(measurement(operations=0, bytes_=10)) is None
+    assert intensity(measurement(work=None)) is None
+
+
+def test_bandwidth_is_the_best_of_the_same_device_and_cache_state() -> None:
+    rows = [
+        stream(1e9),
+        stream(3e9, kernel="copy"),
+        stream(9e9, kernel="copy", cache="warm"),
+        stream(20e9, device="other"),
+        measurement(bytes_=10**12),
+    ]
+    assert measured_bandwidth(rows, "cpu", "cold") == pytest.approx(3e9)
+    assert measured_bandwidth(rows, "cpu", "not-applicable") == pytest.approx(3e9)
+    assert measured_bandwidth(rows, "cpu", "warm") == pytest.approx(9e9)
+    assert measured_bandwidth(rows[:2], "cpu", "warm") is None
+
+
+def test_what_may_not_be_ranked_is_no_ceiling() -> None:
+    rows = [
+        stream(1e9),
+        stream(5e9, kernel="a", status="contended"),
+        stream(6e9, kernel="b", quarantine=["steal"]),
+        stream(7e9, kernel="c", status="failed", timed=False),
+    ]
+    assert measured_bandwidth(rows, "cpu", "cold") == pytest.approx(1e9)
+
+
+def test_launches_of_a_series_count_by_their_median() -> None:
+    rows = [stream(rate, launch=i) for i, rate in enumerate((1e9, 2e9, 9e9))]
+    assert measured_bandwidth(rows, "cpu", "cold") == pytest.approx(2e9)
+
+
+def test_the_peak_is_the_best_product_of_the_precision_and_accumulation() -> None:
+    rows = [
+        measurement(operations=10**9, median_s=1.0),
+        measurement(operations=3 * 10**9, median_s=1.0, implementation="other"),
+        measurement(operations=9 * 10**9, median_s=1.0, precision="fp16"),
+        measurement(operations=8 * 10**9, median_s=1.0, accumulate="fp16"),
+    ]
+    assert measured_peak(rows, "cpu", "fp32", "fp32") == pytest.approx(3e9)
+
+
+def test_operations_that_were_never_executed_make_no_ceiling() -> None:
+    winograd = records.Executed(operations=4 * 10**8, precision="fp32")
+    rows = [measurement(operations=10**9, median_s=1.0, executed=winograd)]
+    assert measured_peak(rows, "cpu", "fp32", "fp32") == pytest.approx(4e8)
+
+
+def test_each_precision_has_a_measured_and_a_rated_roofline() -> None:
+    ratings = {
+        "fp32/fp32": records.Rated(kind="datasheet", operations_per_s=4e9),
+        "bandwidth": records.Rated(kind="datasheet", bytes_per_s=2e9),
+    }
+    rows = [measurement(operations=10**9, median_s=1.0), measurement(precision="fp16"), stream(1e9)]
+    fp32, fp16 = rooflines(rows, [device(ratings=ratings)])
+    assert fp32.measured.ridge == pytest.approx(1.0)
+    assert fp32.rated.ridge == pytest.approx(2.0)
+    assert fp16.rated.operations_per_s is None and fp16.rated.ridge is None
+    assert fp16.measured.ridge is not None
+
+
+def test_a_warm_row_is_not_set_against_the_memory() -> None:
+    ratings = {"bandwidth": records.Rated(kind="datasheet", bytes_per_s=2e9)}
+    (warm,) = rooflines([measurement(cache="warm"), stream(1e9)], [device(ratings=ratings)])
+    assert warm.warm and warm.measured.bytes_per_s is None and warm.rated.bytes_per_s is None
+
+
+def test_a_run_without_compute_rows_has_no_roofline() -> None:
+    assert rooflines([stream(1e9)], [device()]) == []
