@@ -7,6 +7,7 @@ keys that this version doesn't know stay in the file (`lines` hands them on); a 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections import Counter
@@ -324,11 +325,17 @@ class Writer:
             raise UnavailableError(f"{argument}: cannot write {path}: {error.strerror or error}") from error
 
     def write(self, record: Record) -> None:
-        """Append one line and hand it to the disk."""
+        """Append one line and hand it to the disk; a line that does not fit is taken back whole."""
+        start = self._file.tell()
+        data = memoryview(encode(record))
         try:
-            self._file.write(encode(record))
+            while data:
+                data = data[self._file.write(data) :]
             os.fsync(self._file.fileno())
         except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(start)
+                self._file.seek(start)
             raise UnavailableError(f"{self.path}: cannot write: {error.strerror or error}") from error
 
     def close(self) -> None:

@@ -59,10 +59,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how")
     how.add_argument("--data", choices=("normal", "uniform", "zeros", "ones"), default="normal", help="input values")
     how.add_argument("--cache", choices=("cold", "warm"), help="caches before a call (default: cold where cheap)")
-    how.add_argument("--launches", type=_integer("--launches", 1, MAXIMUM_LAUNCHES), metavar="N")
+    how.add_argument(
+        "--launches",
+        type=_integer("--launches", 1, MAXIMUM_LAUNCHES),
+        metavar="N",
+        help="fresh processes to measure in (default: 1; on a CPU beyond quick: 3)",
+    )
     how.add_argument("--threads", type=_integer("--threads", 1, 4096), metavar="N", help="CPU threads of the worker")
     how.add_argument("--seed", type=_integer("--seed", 0, MAXIMUM_SEED), default=0, metavar="N", help="of the inputs")
-    how.add_argument("--budget", type=_seconds, metavar="SECONDS", help="wall time of the whole run (quick: 100)")
+    how.add_argument(
+        "--budget",
+        type=_positive("--budget", "seconds"),
+        metavar="SECONDS",
+        help="wall time of the whole run (quick: 100)",
+    )
+    how.add_argument(
+        "--case-timeout",
+        type=_positive("--case-timeout", "seconds"),
+        metavar="SECONDS",
+        help="end a row that takes longer (default: 20 × its budget, at least 180)",
+    )
+    how.add_argument(
+        "--memory-limit",
+        type=_positive("--memory-limit", "gigabytes"),
+        metavar="GB",
+        help="host memory that the worker may hold (default: 90 %% of what is free)",
+    )
     how.add_argument(
         "--ratings", action="append", default=[], type=Path, metavar="FILE", help="TOML that adds or overrides ratings"
     )
@@ -152,6 +174,8 @@ def _options(args: argparse.Namespace) -> Options:
         threads=args.threads,
         seed=args.seed,
         budget_s=args.budget,
+        case_timeout_s=args.case_timeout,
+        memory_limit_bytes=int(args.memory_limit * 1e9) if args.memory_limit else None,
         ratings=tuple(args.ratings),
         anonymize=args.anonymize,
         command=tuple(args.argv),
@@ -192,14 +216,17 @@ def _integer(argument: str, low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise UsageError(f"--budget: {text!r} is not a number of seconds") from None
-    if not (math.isfinite(value) and value > 0):
-        raise UsageError(f"--budget: {text} is not a positive number of seconds")
-    return value
+def _positive(argument: str, unit: str) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise UsageError(f"{argument}: {text!r} is not a number of {unit}") from None
+        if not (math.isfinite(value) and value > 0):
+            raise UsageError(f"{argument}: {text} is not a positive number of {unit}")
+        return value
+
+    return parse
 
 
 def _plan_words(prepared: Prepared) -> str:

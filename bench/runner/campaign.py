@@ -11,11 +11,11 @@ from bench.analysis.utilization import rate_row
 from bench.errors import BenchError
 from bench.runner import host, plan
 from bench.runner.journal import Journal
-from bench.runner.process import Worker, WorkerDied
+from bench.runner.process import MemoryExceeded, WorkerDied
 from bench.runner.protocol import Measure, Measured, Progress, Refused
-from bench.runner.session import Observer, Prepared, describe
+from bench.runner.session import Observer, Prepared, describe, new_worker
 
-ROW_BUDGET_S: Final = {"quick": 3.0, "standard": 6.0, "full": 10.0}
+ROW_BUDGET_S: Final = {"quick": 3.0, "standard": 4.0, "full": 6.0}
 """Most seconds that one row is given, so that a short plan doesn't stretch to fill a long budget (ours)."""
 ROW_TIMEOUT_FACTOR: Final = 20.0
 ROW_TIMEOUT_MINIMUM_S: Final = 180.0
@@ -38,6 +38,7 @@ def execute(
     campaign = _Campaign(prepared, journal, observer)
     try:
         campaign.run()
+        campaign.worker.stop()
         journal.end("complete", campaign.left_out())
     except KeyboardInterrupt:
         journal.end("interrupted", "interrupted by the user", exit_code=130)
@@ -98,6 +99,7 @@ class _Campaign:
         """Every row of every launch, until the budget is spent."""
         for launch in range(self.prepared.launches):
             if launch and not self._launch_is_held(launch):
+                self.worker.stop()
                 self._restart()
             for device in self.prepared.devices:
                 for item in self.prepared.items[device.device]:
@@ -165,17 +167,23 @@ class _Campaign:
         def on_progress(progress: Progress) -> None:
             self.observer.phase(progress.phase, progress.detail)
 
-        timeout_s = max(ROW_TIMEOUT_MINIMUM_S, ROW_TIMEOUT_FACTOR * request.budget_s)
+        patience_s = max(ROW_TIMEOUT_MINIMUM_S, ROW_TIMEOUT_FACTOR * request.budget_s)
+        timeout_s = self.prepared.options.case_timeout_s or patience_s
         try:
             reply = self.worker.ask(request, timeout_s, on_progress)
         except WorkerDied as death:
             row = _not_measured(request, item, device, "crashed", str(death))
             self._restart()
         except TimeoutError:
-            row = _not_measured(request, item, device, "timeout", f"no result after {timeout_s:.0f} s")
+            row = _not_measured(request, item, device, "timeout", f"no result after {timeout_s:g} s")
+            self._restart()
+        except MemoryExceeded as error:
+            row = _not_measured(request, item, device, "out_of_memory", str(error))
             self._restart()
         else:
             if isinstance(reply, Measured):
+                if reply.device_lost:
+                    self._restart()
                 return reply.measurement
             reason = reply.message if isinstance(reply, Refused) else f"unexpected answer {type(reply).__name__}"
             row = _not_measured(request, item, device, "failed", reason)
@@ -183,7 +191,7 @@ class _Campaign:
 
     def _restart(self) -> None:
         self.worker.kill()
-        self.worker = Worker(self.prepared.options.threads)
+        self.worker = new_worker(self.prepared.options)
         describe(self.worker, self.prepared.options)
 
     def _remaining_s(self) -> float:

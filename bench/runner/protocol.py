@@ -71,6 +71,8 @@ class Measured(msgspec.Struct, kw_only=True, tag="measured"):
     """The finished row, without rating: the parent sets it against one."""
 
     measurement: records.Measurement
+    device_lost: bool = False
+    """The device no longer answers this process (a sticky CUDA error): a new worker is needed."""
 
 
 Request: TypeAlias = Describe | Measure | Stop

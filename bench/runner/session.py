@@ -24,6 +24,8 @@ from bench.runner.protocol import Describe, Described, Refused
 
 DEFAULT_BUDGET_S: Final = {"quick": 100.0, "standard": None, "full": None}
 """Wall time of a whole run where the user names none: quick ends within two minutes, start-up included."""
+MEMORY_SHARE: Final = 0.9
+"""Of the memory that is free when a worker starts, what it may come to hold before it is ended (ours)."""
 STANDARD_CPU_LAUNCHES: Final = 3
 """Launches of a CPU's standard suite: on one machine launches differed by 14–33 % while each was tight within."""
 
@@ -41,6 +43,8 @@ class Options:
     threads: int | None = None
     seed: int = 0
     budget_s: float | None = None
+    case_timeout_s: float | None = None
+    memory_limit_bytes: int | None = None
     ratings: tuple[Path, ...] = ()
     anonymize: bool = False
     command: tuple[str, ...] = ()
@@ -89,7 +93,7 @@ def prepare(options: Options, observer: Observer) -> Prepared:
     plan.check(options.selection, installed)
     tables = load(options.ratings)
     observer.message("starting the worker: it imports torch and looks at the device")
-    worker = Worker(options.threads)
+    worker = new_worker(options)
     try:
         described = describe(worker, options)
         devices, denominators = _rated(described.devices, tables, options.anonymize)
@@ -112,6 +116,14 @@ def prepare(options: Options, observer: Observer) -> Prepared:
         budget_s=options.budget_s or DEFAULT_BUDGET_S[options.selection.suite],
         started=started,
     )
+
+
+def new_worker(options: Options) -> Worker:
+    """A worker that may hold what memory is free now, less a reserve for everybody else, or what the user allows."""
+    import psutil
+
+    free_bytes = int(psutil.virtual_memory().available * MEMORY_SHARE)
+    return Worker(options.threads, options.memory_limit_bytes or free_bytes)
 
 
 def describe(worker: Worker, options: Options) -> Described:

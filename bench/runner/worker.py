@@ -6,10 +6,12 @@ when it dies. What it measures is in `bench.runner.measure`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -44,6 +46,7 @@ RECORDED_DISTRIBUTIONS: Final = (
 def main(read_fd: int, write_fd: int) -> None:
     """Answer the parent's requests until it says stop or is gone."""
     _die_with_parent()
+    _be_first_to_go()
     channel = Channel(read_fd, write_fd, expects=Request)
     devices: dict[str, records.Device] = {}
     try:
@@ -54,7 +57,7 @@ def main(read_fd: int, write_fd: int) -> None:
                     devices = {device.device: device for device in described.devices}
                     channel.send(described)
                 else:
-                    channel.send(Measured(measurement=_measure(request, devices, channel)))
+                    channel.send(_measure(request, devices, channel))
             except BenchError as error:
                 channel.send(Refused(message=str(error), exit_code=error.exit_code))
     except EndOfStream:
@@ -93,13 +96,22 @@ def _cores_in_use(found: Sequence[records.Device]) -> list[int]:
     return [device.units.in_use for device in found if device.kind == "cpu" and device.units.in_use]
 
 
-def _measure(request: Measure, devices: dict[str, records.Device], channel: Channel) -> records.Measurement:
+def _measure(request: Measure, devices: dict[str, records.Device], channel: Channel) -> Measured:
+    from bench.devices import backend
     from bench.runner.measure import measure_row
 
     def progress(phase: str, detail: str = "") -> None:
         channel.send(Progress(phase=phase, detail=detail))
 
-    return measure_row(request, devices[request.device], progress)
+    device = devices[request.device]
+    measurement = measure_row(request, device, progress)
+    lost = False
+    if measurement.status not in records.MEASURED:
+        try:
+            backend(device).synchronize()
+        except Exception:  # an illegal access or a failed assertion on the device stays with the process for good
+            lost = True
+    return Measured(measurement=measurement, device_lost=lost)
 
 
 def _software() -> dict[str, str]:
@@ -124,6 +136,12 @@ def _die_with_parent() -> None:
 
     PR_SET_PDEATHSIG = 1  # noqa: N806  # the kernel's own name, prctl(2)
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _be_first_to_go() -> None:
+    """Where memory runs out, the system's out-of-memory killer shall take this process and not the parent."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def test_a_folder_shows_its_newest_run(small_run: Path, cli: Cli) -> None:
 def test_launches_are_told_apart_and_shown_as_one_series(cli: Cli, tmp_path: Path) -> None:
     out = tmp_path / "launches.jsonl"
     arguments = ["--kernel", "gemm", "--case", SMALL["gemm"], "--precision", "fp32", "--device", "cpu"]
-    result = cli("run", *arguments, "--launches", "2", "--budget", "15", "--out", str(out), "--anonymize")
+    result = cli("run", *arguments, "--launches", "2", "--budget", "60", "--out", str(out), "--anonymize")
     assert result.code in (0, 4), result.err
     run = records.read(out)
     assert [row.launch for row in run.measurements] == [0, 1]

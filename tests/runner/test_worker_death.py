@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bench import records
@@ -12,7 +13,7 @@ from tests.conftest import Cli
 
 PLUGIN = '''
 """A kernel with one implementation for each way to go wrong."""
-import os, signal, sys
+import os, signal, subprocess, sys, time
 from bench.kernel import Field, Kernel, Work, implementation
 
 class Faulty(Kernel):
@@ -48,9 +49,44 @@ class Faulty(Kernel):
     @implementation("g-memory", precisions=("fp32",))
     def memory(self, inputs): raise MemoryError("too much")
     @implementation("h-right", precisions=("fp32",))
-    def right(self, inputs):
-        print("printing is no harm", "x" * 100_000)
+    def right(self, inputs): return lambda: inputs["x"] * 2
+    @implementation("i-aborts", precisions=("fp32",))
+    def aborts(self, inputs): return os.abort
+    @implementation("j-hangs", precisions=("fp32",))
+    def hangs(self, inputs): return lambda: time.sleep(10_000)
+    @implementation("k-eats-memory", precisions=("fp32",))
+    def eats(self, inputs):
+        def call():
+            held = []
+            while True:
+                held.append(b"x" * 50_000_000)
+                time.sleep(0.02)
+        return call
+    @implementation("l-prints", precisions=("fp32",))
+    def prints(self, inputs):
+        sys.stdout.write("x" * 20_000_000)
+        print("\\n" * 1000, file=sys.stderr)
         return lambda: inputs["x"] * 2
+    @implementation("m-shape", precisions=("fp32",))
+    def shape(self, inputs): return lambda: inputs["x"][:3] * 2
+    @implementation("n-leaves-a-child", precisions=("fp32",))
+    def child(self, inputs):
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)  # left behind"])
+        return os.abort
+    @implementation("o-stale", precisions=("fp32",))
+    def stale(self, inputs):
+        out = inputs["x"] * 0
+        calls = []
+        def call():
+            calls.append(1)
+            if len(calls) == 1:
+                out.copy_(inputs["x"] * 2)
+            return out
+        return call
+    @implementation("p-not-a-tensor", precisions=("fp32",))
+    def nothing(self, inputs): return lambda: None
+    @implementation("q-right-again", precisions=("fp32",))
+    def again(self, inputs): return lambda: inputs["x"] + inputs["x"]
 '''
 
 EXPECTED = {
@@ -61,7 +97,15 @@ EXPECTED = {
     "e-nan": ("wrong", "NaN"),
     "f-cached": ("wrong", ""),
     "g-memory": ("out_of_memory", "too much"),
+    "i-aborts": ("crashed", "SIGABRT"),
+    "j-hangs": ("timeout", "no result after 15 s"),
+    "k-eats-memory": ("out_of_memory", "over the limit of 1.5 GB"),
+    "m-shape": ("wrong", "shape"),
+    "n-leaves-a-child": ("crashed", "SIGABRT"),
+    "o-stale": ("wrong", ""),
+    "p-not-a-tensor": ("wrong", "NoneType"),
 }
+RIGHT = ("h-right", "l-prints", "q-right-again")
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +124,17 @@ def test_each_fault_costs_its_own_row_and_nothing_else(cli: Cli, plugin_path: Pa
     out = tmp_path / "faults.jsonl"
     environment = {"PYTHONPATH": os.pathsep.join([str(plugin_path), os.environ.get("PYTHONPATH", "")])}
     arguments = ["--kernel", "faulty", "--implementation", "all", "--device", "cpu", "--precision", "fp32"]
-    result = cli("run", *arguments, "--budget", "60", "--out", str(out), env=environment)
+    limits = ["--budget", "150", "--case-timeout", "15", "--memory-limit", "1.5"]
+    result = cli("run", *arguments, *limits, "--out", str(out), env=environment)
     run = records.read(out)
     rows = {row.implementation: row for row in run.measurements}
     for name, (status, words) in EXPECTED.items():
         assert rows[name].status == status and words in rows[name].reason, (name, rows[name].reason)
         assert rows[name].time is None, "what failed its check or died is never timed"
-    assert rows["h-right"].status in records.MEASURED
+    for name in RIGHT:
+        assert rows[name].status in records.MEASURED, (name, rows[name].reason)
+    assert set(rows) == {*EXPECTED, *RIGHT}
+    assert not _left_behind(), "whatever a kernel starts ends with its worker"
     assert result.code in (0, 4) and run.end is not None and run.end.status == "complete"
     assert "Traceback" not in result.err
 
@@ -94,7 +142,10 @@ def test_each_fault_costs_its_own_row_and_nothing_else(cli: Cli, plugin_path: Pa
 def test_best_passes_over_what_fails(cli: Cli, plugin_path: Path, tmp_path: Path) -> None:
     """With those that kill the process left out, the right one is found among the wrong."""
     plugin = (plugin_path / "faulty_plugin.py").read_text()
-    harmless = plugin.replace("os.kill(os.getpid(), signal.SIGSEGV)", "None").replace("os._exit(7)", "None")
+    harmless = plugin
+    for deadly in ("os.kill(os.getpid(), signal.SIGSEGV)", "os._exit(7)", "time.sleep(10_000)"):
+        harmless = harmless.replace(deadly, "None")
+    harmless = harmless.replace("return os.abort", "return lambda: None").replace("while True:", "for _ in range(2):")
     (tmp_path / "path").mkdir()
     (tmp_path / "path" / "faulty_plugin.py").write_text(harmless)
     info = tmp_path / "path" / "faulty_plugin-1.0.dist-info"
@@ -106,5 +157,13 @@ def test_best_passes_over_what_fails(cli: Cli, plugin_path: Path, tmp_path: Path
     result = cli("run", "--kernel", "faulty", "--device", "cpu", "--budget", "20", "--out", str(out), env=environment)
     assert result.code in (0, 4), result.err
     rows = [row for row in records.read(out).measurements if row.status in records.MEASURED]
-    assert [row.implementation for row in rows] == ["h-right"]
+    assert [row.implementation for row in rows] and rows[0].implementation in RIGHT
     assert {each["status"] for each in rows[0].screened} >= {"wrong", "failed", "out_of_memory"}
+
+
+def _left_behind() -> list[int]:
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if any("left behind" in word for word in process.info["cmdline"] or []):
+            found.append(process.pid)
+    return found
