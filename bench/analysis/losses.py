@@ -18,10 +18,11 @@ from typing import Final, Literal
 
 from bench import records
 from bench.analysis import observed
-from bench.analysis.roofline import intensity, ridge_point
+from bench.analysis.roofline import intensity, measured_bandwidth, ridge_point
 from bench.analysis.utilization import Denominators
 from bench.analysis.words import mhz, percent, plural, three_digits
 from bench.kernel import Role
+from bench.ratings import DeviceRatings, Tables
 from bench.ratings.matching import RDNA
 
 Name = Literal["units", "clock", "memory", "launch"]
@@ -47,13 +48,17 @@ def explain(
     role: Role,
     denominators: Denominators,
     bandwidth_bytes_per_s: float | None,
+    memory_bytes_per_s: float | None = None,
     launch_share: float | None = None,
 ) -> list[records.Loss] | None:
     """The factors of a row's utilisation, in the order units, clock, memory, launch, kernel; None where it is null.
 
     `bandwidth_bytes_per_s` is the best bandwidth measured on this device in the row's cache state
-    (`roofline.measured_bandwidth`), `launch_share` the share of the row's time in which the device had nothing to do;
-    None for either is unknown. The product of the ratios is the utilisation, to rounding. Source: docs/losses.md.
+    (`roofline.measured_bandwidth`), `memory_bytes_per_s` that from memory: no cache is slower, so a row that memory
+    would not bind is not bound by a cache of unknown bandwidth. `launch_share` is the share of the row's time in which
+    the device had nothing to do. None is unknown for each. The product of the ratios is the utilisation, to rounding.
+    Source: docs/losses.md.
+
     Raises ValueError for a launch share outside [0, 1).
     """
     if row.utilization is None or row.rated is None:
@@ -63,13 +68,36 @@ def explain(
         return _closed(row, [launch])
     units = _units(row.rated, denominators)
     clock = _clock(row, row.rated, denominators.device)
-    return _closed(row, [units, clock, _memory(row, units, clock, bandwidth_bytes_per_s), launch])
+    memory = _memory(row, units, clock, bandwidth_bytes_per_s, memory_bytes_per_s)
+    return _closed(row, [units, clock, memory, launch])
 
 
 def largest(losses: Sequence[records.Loss]) -> records.Loss | None:
     """The factor that costs most: the smallest ratio, the earlier where two are equal; None where none is below 1."""
     costly = [loss for loss in losses if loss.ratio < 1]
     return min(costly, key=lambda loss: loss.ratio, default=None)
+
+
+def of_file(row: records.Measurement, run: records.RunFile, tables: Tables) -> list[records.Loss] | None:
+    """A row's losses as a whole run file tells them: those stored, unless the file has learnt of the memory since.
+
+    A file of an earlier version has none stored, and a row measured before the run's bandwidth knew nothing of it.
+    Both are explained from what the file holds: the ratings of its device, and its rows of bandwidth.
+    """
+    device = run.device(row.device)
+    if row.utilization is None or device is None:
+        return row.losses
+    stored = row.losses or []
+    launch = next((1 - loss.ratio for loss in stored if loss.factor == "launch"), None)
+    fresh = explain(
+        row,
+        role=Role.BANDWIDTH if row.utilization_of == "bytes" else Role.COMPUTE,
+        denominators=Denominators(device, DeviceRatings(device.rating_name, device.ratings, device.name), tables),
+        bandwidth_bytes_per_s=measured_bandwidth(run.measurements, row.device, row.cache),
+        memory_bytes_per_s=measured_bandwidth(run.measurements, row.device, "cold"),
+        launch_share=launch,
+    )
+    return stored if stored and (_knows_memory(stored) or not _knows_memory(fresh or [])) else fresh
 
 
 def _units(rated: records.Rated, denominators: Denominators) -> Factor:
@@ -133,22 +161,33 @@ def _clock_reason(row: records.Measurement, ratio: float) -> str:
     return ", ".join(said) or "no throttle reason was set"
 
 
-def _memory(row: records.Measurement, units: Factor, clock: Factor, bandwidth_bytes_per_s: float | None) -> Factor:
+def _memory(
+    row: records.Measurement,
+    units: Factor,
+    clock: Factor,
+    bandwidth_bytes_per_s: float | None,
+    memory_bytes_per_s: float | None,
+) -> Factor:
     """min(1, intensity × bandwidth / peak), with the peak that units and clock leave of the rated one."""
     rated_per_s = row.rated.operations_per_s if row.rated else None
     operations_per_byte = intensity(row)
     if operations_per_byte is None or rated_per_s is None:
         return Factor("memory", None, "the row's operations per byte are not known")
-    if bandwidth_bytes_per_s is None:
-        return Factor("memory", None, f"no bandwidth was measured here, cache {row.cache}")
+    bandwidth = bandwidth_bytes_per_s or memory_bytes_per_s
+    if bandwidth is None:
+        return Factor("memory", None, "no bandwidth was measured here")
     missing = [factor.name for factor in (units, clock) if factor.ratio is None]
     if units.ratio is None or clock.ratio is None:
         return Factor("memory", None, f"its peak needs the {' and the '.join(missing)}")
-    ridge = ridge_point(rated_per_s * units.ratio * clock.ratio, bandwidth_bytes_per_s)
-    at = f"at the measured {three_digits(bandwidth_bytes_per_s / 1e9)} GB/s"
+    ridge = ridge_point(rated_per_s * units.ratio * clock.ratio, bandwidth)
+    at = f"at the measured {three_digits(bandwidth / 1e9)} GB/s"
     has = f"{three_digits(operations_per_byte)} operations per byte"
     if operations_per_byte >= ridge:
-        return Factor("memory", 1.0, f"bound by compute: {has}, {three_digits(ridge)} are enough {at}")
+        of_memory = "" if bandwidth_bytes_per_s else " of the memory, and a cache is no slower"
+        why = f"bound by compute: {has}, {three_digits(ridge)} are enough {at}{of_memory}"
+        return Factor("memory", 1.0, why)
+    if bandwidth_bytes_per_s is None:
+        return Factor("memory", None, f"the bandwidth of a {row.cache} cache was not measured here")
     why = f"{has}, needs at least {three_digits(ridge)} to be bound by compute {at}"
     return Factor("memory", operations_per_byte / ridge, why)
 
@@ -168,7 +207,8 @@ def _closed(row: records.Measurement, factors: Sequence[Factor]) -> list[records
     assert row.utilization is not None
     known = [(f.name, f.ratio, f.why) for f in factors if f.ratio is not None and f.ratio > 0]
     rest = row.utilization / prod(ratio for _, ratio, _ in known)
-    notes = [f"{f.name} unknown ({f.why}): part of this factor" for f in factors if f.ratio is None]
+    unknown = [f"{f.name} unknown ({f.why})" for f in factors if f.ratio is None]
+    notes = [f"{', '.join(unknown)}: part of this factor"] if unknown else []
     memory = next((ratio for name, ratio, _ in known if name == "memory"), 1.0)
     if memory < 1 and rest > 1 + ROUNDING:
         why = f"the memory bound of {percent(memory)} was exceeded {rest:.3g} times, so it was none: merged"
@@ -195,3 +235,7 @@ def _executed(row: records.Measurement) -> list[str]:
     if executed is None:
         return []
     return [executed.note or f"executed at {executed.precision}"]
+
+
+def _knows_memory(losses: Sequence[records.Loss]) -> bool:
+    return any(loss.factor == "memory" for loss in losses)

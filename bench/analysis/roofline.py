@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Literal
 
 from bench import records
 
@@ -39,6 +40,23 @@ class Roofline:
     measured: Ceilings
     """The best product and the best bandwidth of this run."""
     rated: Ceilings
+    memory_bytes_per_s: float | None = None
+    """The best bandwidth from memory, warm or not: a cache of unknown bandwidth is at least as fast."""
+
+    def bound(self, intensity: float) -> Literal["memory", "compute"] | None:
+        """What bounds a case of `intensity` operations per byte by the measured ceilings; None where unknown."""
+        ridge = self.measured.ridge
+        if ridge is not None:
+            return "memory" if intensity < ridge else "compute"
+        peak, memory = self.measured.operations_per_s, self.memory_bytes_per_s
+        return "compute" if peak and memory and intensity >= ridge_point(peak, memory) else None
+
+    def allows(self, intensity: float) -> float | None:
+        """Operations per second that the measured ceilings allow at `intensity`; None where unknown."""
+        bound, peak, bandwidth = self.bound(intensity), self.measured.operations_per_s, self.measured.bytes_per_s
+        if bound is None or peak is None:
+            return None
+        return attainable(intensity, peak, bandwidth) if bandwidth else peak
 
 
 def ridge_point(operations_per_s: float, bytes_per_s: float) -> float:
@@ -125,6 +143,7 @@ def _roofline(
         rated=Ceilings(
             compute.operations_per_s if compute else None, memory.bytes_per_s if memory and not warm else None
         ),
+        memory_bytes_per_s=measured_bandwidth(rows, name, "cold"),
     )
 
 

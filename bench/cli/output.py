@@ -43,6 +43,14 @@ def print_run(path: Path, run: records.RunFile, form: str) -> None:
         print(table.terminal(run, kernel_defaults(), _width(), ascii_only=not _speaks_utf8()))
 
 
+def print_explanation(run: records.RunFile) -> None:
+    """Print where the rest of each rated figure went, below the table."""
+    from bench.report import explain
+
+    print()
+    print(explain.explain(run, kernel_defaults(), _width(), ascii_only=not _speaks_utf8()))
+
+
 def _width() -> int:
     if sys.stdout.isatty() or "COLUMNS" in os.environ:
         return shutil.get_terminal_size().columns

@@ -6,11 +6,13 @@ import argparse
 from pathlib import Path
 
 from bench import records
-from bench.cli.output import add_format, print_run
+from bench.cli.output import add_format, print_explanation, print_run
+from bench.errors import UsageError
 
 EXAMPLES = """\
 examples:
   python -m bench show results/20261122T180000Z-1f3a5c7e.jsonl
+  python -m bench show RUN.jsonl --explain
   python -m bench show RUN.jsonl --format markdown >> report.md
   python -m bench show RUN.jsonl --format json | jq 'select(.type == "measurement") | .rate'
 """
@@ -24,11 +26,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = EXAMPLES
     parser.add_argument("run", metavar="RUN", type=Path, help="a run file, or a folder: then its newest run file")
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="below the table: where the rest of the rated figure went, factor by factor, and the roofline",
+    )
     add_format(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the run; 0, or 3 when it can't be read."""
+    if args.explain and args.format != "table":
+        raise UsageError(f"--explain: goes with --format table, not {args.format}; json has the `losses` of every row")
     path = records.find(args.run)
-    print_run(path, records.read(path), args.format)
+    run_file = records.read(path)
+    print_run(path, run_file, args.format)
+    if args.explain:
+        print_explanation(run_file)
     return 0

@@ -75,6 +75,7 @@ def explained(one: records.Measurement, where: records.Device | None = None, **k
     seen_hz=st.none() | st.floats(1e8, 6e9),
     measured_before=st.booleans(),
     bandwidth=st.none() | st.floats(1e6, 1e13),
+    from_memory=st.none() | st.floats(1e6, 1e13),
     launch=st.none() | st.floats(0, 0.99),
     kind=st.sampled_from(["datasheet", "computed", "user"]),
 )
@@ -87,6 +88,7 @@ def test_the_factors_multiply_to_the_utilisation_whatever_is_known(
     seen_hz: float | None,
     measured_before: bool,
     bandwidth: float | None,
+    from_memory: float | None,
     launch: float | None,
     kind: str,
 ) -> None:
@@ -95,7 +97,14 @@ def test_the_factors_multiply_to_the_utilisation_whatever_is_known(
         where.kind, where.clock = "cpu", records.Clock(hz=rated_clock_hz, source="measured (a chain)")
     one = row(share, intensity=intensity, rated_clock_hz=rated_clock_hz, kind=kind)
     one.telemetry = clocked(seen_hz) if seen_hz else None
-    found = explain(one, role=role, denominators=against(where), bandwidth_bytes_per_s=bandwidth, launch_share=launch)
+    found = explain(
+        one,
+        role=role,
+        denominators=against(where),
+        bandwidth_bytes_per_s=bandwidth,
+        memory_bytes_per_s=from_memory,
+        launch_share=launch,
+    )
     assert found is not None
     assert isclose(prod(loss.ratio for loss in found), share, rel_tol=1e-9)
     names = [loss.factor for loss in found]
@@ -212,11 +221,20 @@ def test_a_memory_bound_that_was_exceeded_was_none() -> None:
     assert "the memory bound of 50 % was exceeded 1.5 times" in found["kernel"].why
 
 
+def test_what_memory_would_not_bind_no_cache_binds() -> None:
+    one = row(0.5, intensity=100, cache="warm", telemetry=clocked(1.83e9))
+    found = explained(one, memory_bytes_per_s=1e12 / 24)
+    assert found["memory"].ratio == 1 and found["memory"].why.endswith("of the memory, and a cache is no slower")
+    one = row(0.25, intensity=12, cache="warm", telemetry=clocked(1.83e9))
+    found = explained(one, memory_bytes_per_s=1e12 / 24)
+    assert "memory unknown (the bandwidth of a warm cache was not measured here)" in found["kernel"].why
+
+
 def test_an_unknown_clock_is_part_of_the_kernel_and_so_is_what_needs_it() -> None:
     found = explained(row(0.5), bandwidth_bytes_per_s=1e12)
     assert list(found) == ["units", "kernel"]
-    assert "clock unknown (not observed during the row): part of this factor" in found["kernel"].why
-    assert "memory unknown (its peak needs the clock): part of this factor" in found["kernel"].why
+    unknown = "clock unknown (not observed during the row), memory unknown (its peak needs the clock)"
+    assert unknown in found["kernel"].why and found["kernel"].why.endswith(": part of this factor")
 
 
 def test_a_row_of_bandwidth_has_no_factor_that_memory_chips_do_not_know() -> None:

@@ -112,5 +112,21 @@ def test_a_warm_row_is_not_set_against_the_memory() -> None:
     assert warm.warm and warm.measured.bytes_per_s is None and warm.rated.bytes_per_s is None
 
 
+def test_a_warm_case_that_memory_would_not_bind_is_bound_by_compute() -> None:
+    fast = measurement(cache="warm", operations=10**9, bytes_=10**6, median_s=1.0)
+    slow = measurement(cache="warm", operations=10**6, bytes_=10**7, median_s=1.0, kernel="other")
+    (one,) = rooflines([fast, slow, stream(1e9)], [device()])
+    assert one.bound(1000.0) == "compute" and one.allows(1000.0) == pytest.approx(1e9)
+    assert one.bound(0.1) is None and one.allows(0.1) is None
+
+
+@given(st.floats(1e-3, 1e6))
+def test_no_case_is_allowed_more_than_the_peak_or_its_share_of_the_bandwidth(per_byte: float) -> None:
+    (one,) = rooflines([measurement(operations=10**9, median_s=1.0), stream(1e8)], [device()])
+    allowed = one.allows(per_byte)
+    assert allowed == pytest.approx(min(1e9, per_byte * 1e8))
+    assert one.bound(per_byte) == ("memory" if per_byte < one.measured.ridge else "compute")  # type: ignore[operator]  # both ceilings are there
+
+
 def test_a_run_without_compute_rows_has_no_roofline() -> None:
     assert rooflines([stream(1e9)], [device()]) == []
