@@ -1,0 +1,168 @@
+"""Samples of an AMD GPU through amdsmi, which ROCm ships. Never run on a real card yet: see docs/telemetry.md.
+
+Keys of amdsmi's answers changed over its versions; each is asked for under every name it is documented to have had.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+from bench.records import Device
+from bench.telemetry.model import NotAvailableError
+from bench.telemetry.probing import ProbedSource, answers, number, quietly
+from bench.telemetry.reasons import AMD
+
+PERIOD_S: Final = 0.1
+"""amdgpu's metrics table is filled from the firmware, and one question reads all of it."""
+_SLOW_EVERY: Final = 10
+_VIOLATIONS: Final = ("prochot_thrm", "ppt_pwr", "socket_thrm", "vr_thrm", "hbm_thrm")
+"""active_<name> of amdsmi_get_violation_status (MI300 and later)."""
+_HOTTEST_PLAUSIBLE_C: Final = 200
+"""Some versions give temperatures in thousandths of a degree."""
+
+
+def open_source(device: Device, own_pids: Callable[[], Collection[int]] = lambda: (os.getpid(),)) -> AmdSource:
+    """The GPU at the record's PCI address. Raises NotAvailableError with the reason."""
+    try:
+        import amdsmi
+    except (ImportError, KeyError, OSError) as error:  # without its shared library amdsmi fails in several ways
+        raise NotAvailableError(f"amdsmi can't be imported ({error}); ROCm ships it") from error
+    return open_with(amdsmi, device, own_pids)
+
+
+def open_with(amdsmi: Any, device: Device, own_pids: Callable[[], Collection[int]]) -> AmdSource:
+    """As `open_source`, over a given amdsmi module."""
+    address = device.details.get("pci_address")
+    if not address:
+        raise NotAvailableError("this torch tells no PCI address, and nothing else says which card this is")
+    try:
+        amdsmi.amdsmi_init()
+    except Exception as error:
+        raise NotAvailableError(f"amdsmi_init: {error}") from error
+    try:
+        return AmdSource(amdsmi, amdsmi.amdsmi_get_processor_handle_from_bdf(address), own_pids)
+    except Exception as error:
+        quietly(amdsmi.amdsmi_shut_down)
+        raise NotAvailableError(f"amdsmi and {address}: {error}") from error
+
+
+def temperature_c(value: float | None) -> float | None:
+    """Degrees, from degrees or thousandths of them."""
+    if value is None:
+        return None
+    return value / 1e3 if value > _HOTTEST_PLAUSIBLE_C else value
+
+
+def energy_j(count: Mapping[str, Any]) -> float | None:
+    """amdsmi_get_energy_count: accumulator (named "power" before 6.2.1) × counter_resolution, in microjoules."""
+    ticks, resolution = number(count, "energy_accumulator", "power"), number(count, "counter_resolution")
+    return None if ticks is None or not resolution else ticks * resolution / 1e6
+
+
+def active_violations(status: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The violations that hold now; None where the card reports none of them ("N/A")."""
+    known = {name: status.get(f"active_{name}") for name in _VIOLATIONS}
+    told = {name: bool(value) for name, value in known.items() if isinstance(value, bool) or value in (0, 1)}
+    return tuple(name for name, active in told.items() if active) if told else None
+
+
+class AmdSource(ProbedSource):
+    """One GPU's samples; each call was asked once before the first."""
+
+    name = "amdsmi"
+    period_s = PERIOD_S
+    slow_every = _SLOW_EVERY
+    bit_names = AMD
+
+    def __init__(self, amdsmi: Any, handle: Any, own_pids: Callable[[], Collection[int]]) -> None:
+        super().__init__(str(getattr(amdsmi, "__version__", "")))
+        self._smi = amdsmi
+        self._handle = handle
+        self._own_pids = own_pids
+        self._open = True
+        self._probe()
+        self.require_some()
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            quietly(self._smi.amdsmi_shut_down)
+
+    def static(self) -> dict[str, Any]:
+        """Power caps and the clock's range."""
+        asked = answers(
+            [
+                ("caps", lambda: self._smi.amdsmi_get_power_cap_info(self._handle)),
+                ("clock", lambda: self._clock("GFX")),
+            ]
+        )
+        caps, clock = asked.get("caps", {}), asked.get("clock", {})
+        microwatts = {
+            "power_limit_w": number(caps, "power_cap"),
+            "power_default_w": number(caps, "default_power_cap"),
+            "power_max_w": number(caps, "max_power_cap"),
+        }
+        found: dict[str, Any] = {key: value / 1e6 for key, value in microwatts.items() if value is not None}
+        if (maximum := number(clock, "max_clk")) is not None:
+            found["clock_max_hz"] = maximum * 1e6
+        return {**found, "refused": asked["refused"]} if "refused" in asked else found
+
+    def _probe(self) -> None:
+        smi, handle, probe = self._smi, self._handle, self.probe
+        probe("clock_hz", ("amdsmi_get_clock_info(GFX)", lambda: _mhz(self._clock("GFX"))))
+        probe("memory_clock_hz", ("amdsmi_get_clock_info(MEM)", lambda: _mhz(self._clock("MEM"))))
+        probe("power_w", ("amdsmi_get_power_info", self._power_w))
+        probe("energy_j", ("amdsmi_get_energy_count", lambda: energy_j(smi.amdsmi_get_energy_count(handle))))
+        probe("temperature_c", ("amdsmi_get_temp_metric(HOTSPOT)", self._hotspot_c))
+        probe("utilization", ("amdsmi_get_gpu_activity", self._activity))
+        if not probe("throttle_bits", ("amdsmi_get_gpu_metrics_info", self._throttle_bits)):
+            # Slow: amdsmi itself watches the counters for a while to answer this.
+            violations = ("amdsmi_get_violation_status", self._violations)
+            if probe("throttle_reasons", violations, slow=True):
+                del self.refused["throttle_bits"]
+        probe("memory_used_bytes", ("amdsmi_get_gpu_vram_usage", self._memory_used_bytes), slow=True)
+        probe("other_processes", ("amdsmi_get_gpu_process_list", self._other_processes), slow=True)
+        probe("ecc_errors", ("amdsmi_get_gpu_total_ecc_count", self._ecc_errors), slow=True)
+
+    def _clock(self, kind: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._smi.amdsmi_get_clock_info(self._handle, self._smi.AmdSmiClkType[kind])
+        return found
+
+    def _power_w(self) -> float | None:
+        info = self._smi.amdsmi_get_power_info(self._handle)
+        return number(info, "socket_power", "current_socket_power", "average_socket_power")
+
+    def _hotspot_c(self) -> float | None:
+        kind, metric = self._smi.AmdSmiTemperatureType.HOTSPOT, self._smi.AmdSmiTemperatureMetric.CURRENT
+        return temperature_c(number({"value": self._smi.amdsmi_get_temp_metric(self._handle, kind, metric)}, "value"))
+
+    def _activity(self) -> float | None:
+        percent = number(self._smi.amdsmi_get_gpu_activity(self._handle), "gfx_activity")
+        return None if percent is None else percent / 100
+
+    def _throttle_bits(self) -> int | None:
+        bits = number(self._smi.amdsmi_get_gpu_metrics_info(self._handle), "indep_throttle_status")
+        return None if bits is None else int(bits)
+
+    def _violations(self) -> tuple[str, ...] | None:
+        return active_violations(self._smi.amdsmi_get_violation_status(self._handle))
+
+    def _memory_used_bytes(self) -> int | None:
+        mebibytes = number(self._smi.amdsmi_get_gpu_vram_usage(self._handle), "vram_used")
+        return None if mebibytes is None else int(mebibytes) << 20
+
+    def _other_processes(self) -> int:
+        own = set(self._own_pids())
+        return sum(process["pid"] not in own for process in self._smi.amdsmi_get_gpu_process_list(self._handle))
+
+    def _ecc_errors(self) -> int | None:
+        counts = self._smi.amdsmi_get_gpu_total_ecc_count(self._handle)
+        told = [number(counts, key) for key in ("correctable_count", "uncorrectable_count")]
+        return None if None in told else int(sum(value or 0 for value in told))
+
+
+def _mhz(clock: Mapping[str, Any]) -> float | None:
+    value = number(clock, "clk", "cur_clk")
+    return None if value is None else value * 1e6
