@@ -111,6 +111,22 @@ class Loss(msgspec.Struct, kw_only=True):
     why: str
 
 
+class Sustained(msgspec.Struct, kw_only=True):
+    """Calls back to back: the time per call of each slice, and how far the rate fell."""
+
+    wall_s: float
+    calls: int
+    ends_s: list[float]
+    """End of each slice, from the start; at most 600, evenly thinned, as `per_call_s`."""
+    per_call_s: list[float]
+    burst_median_s: float | None = None
+    """Seconds per call of a short burst before, in the same process and cache state."""
+    droop_ratio: float | None = None
+    """Final rate over initial; below 1 the rate fell."""
+    time_constant_s: float | None = None
+    """When all but 1/e of the fall had happened; null where it did not fall beyond its noise."""
+
+
 class Run(msgspec.Struct, kw_only=True, tag="run", tag_field="type"):
     """The first line: what was asked for, by which software, where."""
 
@@ -225,6 +241,7 @@ class Measurement(msgspec.Struct, kw_only=True, tag="measurement", tag_field="ty
     """Wall time of this row by phase: inputs, reference, check, screen, warmup, timed, …"""
     screened: list[dict[str, Any]] = []
     """For "best": what the other implementations reached in the short screening, or why they were left out."""
+    sustained: Sustained | None = None
     cache_reason: str = ""
     """Why the caches were in the state that `cache` names: "21 copies of the inputs in turn (168 MiB)"."""
     warnings: list[str] = []

@@ -57,6 +57,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="best (default) screens them and measures the fastest, all shows them side by side",
     )
     how = parser.add_argument_group("how")
+    how.add_argument(
+        "--mode",
+        choices=("burst", "sustained"),
+        default="burst",
+        help="burst (default): isolated calls; sustained: back to back, nothing dropped, the rate over time kept",
+    )
+    how.add_argument(
+        "--sustain",
+        type=_positive("--sustain", "seconds"),
+        default=10.0,
+        metavar="SECONDS",
+        help="wall time of each sustained row (default: 10)",
+    )
     how.add_argument("--data", choices=("normal", "uniform", "zeros", "ones"), default="normal", help="input values")
     how.add_argument("--cache", choices=("cold", "warm"), help="caches before a call (default: cold where cheap)")
     how.add_argument(
@@ -168,6 +181,8 @@ def _options(args: argparse.Namespace) -> Options:
     return Options(
         selection=selection,
         device=args.device,
+        mode=args.mode,
+        sustain_s=args.sustain,
         data=args.data,
         cache=args.cache,
         launches=args.launches,

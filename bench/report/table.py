@@ -176,7 +176,21 @@ def _one_row(one: Series, defaults: Defaults, factor: float, letter: str) -> Cel
 def _note(one: Series) -> str:
     """Why the row is as it is, and by which unit it was carried. Noise is in the ± already."""
     reason = "" if one.status == "noisy" else one.reason
-    return "; ".join(filter(None, (reason, one.carried_by)))
+    return "; ".join(filter(None, (reason, one.carried_by, _sustained_words(one))))
+
+
+def _sustained_words(one: Series) -> str:
+    """How a sustained rate compares with the burst before it, and how it fell; "" for a burst."""
+    sustained, time = one.measured.sustained, one.measured.time
+    if sustained is None or time is None:
+        return ""
+    words = f"{sustained.wall_s:.0f} s back to back"
+    if sustained.burst_median_s:
+        words += f": {percent(sustained.burst_median_s / time.median_s)} of the burst rate"
+    if sustained.droop_ratio is not None and sustained.time_constant_s is not None:
+        fall = percent(1 - sustained.droop_ratio)
+        words += f", fell by {fall} with a time constant of {sustained.time_constant_s:.1f} s"
+    return words
 
 
 def _fields(cells: Cells) -> list[str]:

@@ -161,6 +161,7 @@ class _Campaign:
             seed=options.seed,
             launch=launch,
             budget_s=self._share_s(),
+            sustain_s=options.sustain_s,
         )
 
     def _measured(self, request: Measure, item: plan.Item, device: records.Device) -> records.Measurement:

@@ -34,10 +34,15 @@ RELEVANT_PREFIXES: Final = (
 ANONYMOUS: Final = "anonymous"
 
 
+def name(anonymize: bool) -> str:
+    """This machine's name, or "anonymous"."""
+    return ANONYMOUS if anonymize else socket.gethostname()
+
+
 def host(anonymize: bool) -> dict[str, Any]:
     """Operating system, architecture and name of this machine; the name left out when asked."""
     return {
-        "name": ANONYMOUS if anonymize else socket.gethostname(),
+        "name": name(anonymize),
         "os": platform.system(),
         "kernel": platform.release(),
         "arch": platform.machine(),

@@ -6,22 +6,17 @@ Every way in which that can end is a status with a reason; nothing is raised pas
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-from bench import plugins, records
-from bench.devices import Backend, backend, view
-from bench.kernel import Call, Implementation, Inputs, Kernel
-from bench.kernel import Work as KernelWork
-from bench.runner.protocol import Measure
+from bench import records
+from bench.kernel import Call, Inputs
+from bench.runner.protocol import Measure, Measured
+from bench.runner.row import Candidate, ProgressSink, Row, failure, record
+from bench.stats.droop import droop
+from bench.stats.intervals import thin
 from bench.timing import CachePlan, Expected, Timing, check_call, measure, plan_cache, prepare, screen
-
-if TYPE_CHECKING:
-    from bench.kernel import DeviceView
-
-ProgressSink = Callable[[str, str], None]
+from bench.timing.sustained import SLICES_KEPT, Sustained, sustain
 
 SCREEN_SHARE: Final = 0.25
 """Of a row's budget, the most that choosing among implementations may take (ours)."""
@@ -29,73 +24,14 @@ SCREEN_ONE_S: Final = 0.15
 """Seconds of screening per implementation: enough to tell a factor of two apart, not a percent (ours)."""
 TIMED_MINIMUM_S: Final = 0.6
 """Timed even when set-up has used up the row's budget: the stopping rules ask for at least 0.5 s."""
+BURST_BESIDE_S: Final = 1.0
+"""Seconds of burst measurement before a sustained one, for the gap between the two (ours)."""
 FREE_MEMORY_SHARE: Final = 0.8
 """Of the free memory, what inputs, outputs and a float64 reference together may take."""
 
 
-@dataclass
-class Outcome:
-    """What has become of a row so far."""
-
-    status: records.Status = "failed"
-    reason: str = ""
-    implementation: Implementation | None = None
-    check: records.Check | None = None
-    timing: Timing | None = None
-    screened: list[dict[str, Any]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    cache_reason: str = ""
-    spent_s: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Add the wall time of the block to the row's account."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.spent_s[name] = self.spent_s.get(name, 0.0) + time.perf_counter() - started
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """An implementation that has passed its check on the first copy of the inputs."""
-
-    implementation: Implementation
-    call: Call
-    check: records.Check
-
-
-class Row:
-    """One row being measured: what the phases share."""
-
-    def __init__(self, request: Measure, device: records.Device, progress: ProgressSink) -> None:
-        self.request = request
-        self.started = time.perf_counter()
-        self.progress = progress
-        self.device = device
-        self.view: DeviceView = view(device)
-        self.backend: Backend = backend(device)
-        self.kernel: Kernel = plugins.load().kernel(request.kernel)
-        self.implementations = plugins.load().implementations(request.kernel)
-        self.work: KernelWork = self.kernel.work(request.case, request.precision)
-        self.outcome = Outcome()
-
-    def remaining_s(self) -> float:
-        """What is left of the row's budget."""
-        return self.request.budget_s - (time.perf_counter() - self.started)
-
-    def inputs(self) -> Inputs:
-        """The inputs, from the run's seed."""
-        import torch
-
-        generator = torch.Generator().manual_seed(self.request.seed)
-        tensors = self.kernel.inputs(self.request.case, self.request.precision, self.view, self.request.data, generator)
-        return Inputs(self.request.case, self.request.precision, self.view, tensors)
-
-
-def measure_row(request: Measure, device: records.Device, progress: ProgressSink) -> records.Measurement:
-    """Measure one row and return its record, without rating; statuses from unsupported to ok."""
+def measure_row(request: Measure, device: records.Device, progress: ProgressSink) -> Measured:
+    """Measure one row: its record without rating, statuses from unsupported to ok, and what the parent needs beside."""
     row = Row(request, device, progress)
     try:
         import torch
@@ -104,10 +40,10 @@ def measure_row(request: Measure, device: records.Device, progress: ProgressSink
             (row.backend.allow_tf32 if request.precision == "tf32" else row.backend.strict_fp32)()
             _measure(row)
     except Exception as error:  # a kernel may raise anything: it costs its own row
-        row.outcome.status, row.outcome.reason = _failure(row.backend, error)
+        row.outcome.status, row.outcome.reason = failure(row.backend, error)
     finally:
         row.backend.empty_cache()
-    return _record(row)
+    return Measured(measurement=record(row), window_s=row.outcome.window_s)
 
 
 def _measure(row: Row) -> None:
@@ -125,10 +61,17 @@ def _measure(row: Row) -> None:
         return
     winner, call_s = _fastest(row, candidates)
     outcome.implementation, outcome.check = winner.implementation, winner.check
+    timing = _sustained(row, winner) if row.request.mode == "sustained" else _burst(row, first, winner, call_s)
+    _judge(row, winner, expected, timing)
+
+
+def _burst(row: Row, first: Inputs, winner: Candidate, call_s: float | None) -> Timing:
+    """Isolated calls in the cache state that is asked for, until a stopping rule ends them."""
     plan = _cache_plan(row, call_s)
-    outcome.cache_reason = plan.why
+    row.outcome.cache_reason = plan.why
     calls = _copies(row, first, winner, plan)
     row.progress("timing", winner.implementation.name)
+    started = time.monotonic()
     timing = measure(
         calls,
         row.backend,
@@ -136,7 +79,37 @@ def _measure(row: Row) -> None:
         capturable=winner.implementation.capturable,
         budget_s=max(TIMED_MINIMUM_S, row.remaining_s()),
     )
-    _judge(row, winner, expected, timing)
+    row.outcome.window_s = (started, time.monotonic())
+    return timing
+
+
+def _sustained(row: Row, winner: Candidate) -> Timing:
+    """A short burst for comparison, then calls back to back for the wall time; the record's samples are its slices."""
+    plan = CachePlan("warm", why="back to back: each call finds what the last one left")
+    row.outcome.cache_reason = plan.why
+    row.progress("burst", winner.implementation.name)
+    burst = measure([winner.call], row.backend, plan=plan, capturable=False, budget_s=BURST_BESIDE_S)
+    row.progress("sustained", f"{row.request.sustain_s:g} s")
+    started = time.monotonic()
+    result = sustain(winner.call, row.backend, wall_s=row.request.sustain_s)
+    row.outcome.window_s = (started, time.monotonic())
+    row.outcome.sustained = _over_time(row, result, burst.to_time().median_s)
+    return Timing.of_slices(result.per_call_s, result.calls, result.wall_s, warmup_s=burst.warmup_s + burst.timed_s)
+
+
+def _over_time(row: Row, result: Sustained, burst_median_s: float) -> records.Sustained:
+    amount = row.work.operations or row.work.bytes
+    rates = [amount / seconds for seconds in result.per_call_s]
+    fall = droop(result.ends_s, rates)
+    return records.Sustained(
+        wall_s=result.wall_s,
+        calls=result.calls,
+        ends_s=thin(result.ends_s, SLICES_KEPT),
+        per_call_s=thin(result.per_call_s, SLICES_KEPT),
+        burst_median_s=burst_median_s,
+        droop_ratio=fall.ratio if fall else None,
+        time_constant_s=fall.time_constant_s if fall else None,
+    )
 
 
 def _fits(row: Row) -> bool:
@@ -168,7 +141,7 @@ def _checked(row: Row, first: Inputs, expected: Expected) -> list[Candidate]:
                 accumulate = implementation.accumulates(row.request.precision)
                 check, reason = check_call(call, expected, accumulate, row.backend)
         except Exception as error:  # the next candidate may do better
-            status, reason = _failure(row.backend, error)
+            status, reason = failure(row.backend, error)
             row.backend.empty_cache()
         else:
             if check.passed:
@@ -251,66 +224,3 @@ def _judge(row: Row, winner: Candidate, expected: Expected, timing: Timing) -> N
     outcome.timing = timing
     outcome.warnings.extend(timing.warnings)
     outcome.status, outcome.reason = ("ok", "") if timing.reached_target else ("noisy", timing.noise_reason)
-
-
-def _failure(device: Backend, error: BaseException) -> tuple[records.Status, str]:
-    """The status and reason of an exception raised by a kernel."""
-    message = " ".join(str(error).split())[:300] or "no message"
-    if device.is_out_of_memory(error):
-        return "out_of_memory", message
-    if isinstance(error, NotImplementedError):
-        return "unsupported", message
-    return "failed", f"{type(error).__name__}: {message}"
-
-
-def _record(row: Row) -> records.Measurement:
-    request, outcome, timing = row.request, row.outcome, row.outcome.timing
-    name = outcome.implementation.name if outcome.implementation else _label(request.implementations)
-    return records.Measurement(
-        id=request.id,
-        device=request.device,
-        host=row.device.host,
-        rank=row.device.rank,
-        launch=request.launch,
-        kernel=request.kernel,
-        case=request.case,
-        precision=request.precision,
-        accumulate=outcome.implementation.accumulates(request.precision) if outcome.implementation else None,
-        implementation=name,
-        mode=request.mode,
-        data=request.data,
-        cache=timing.cache if timing else request.cache or "not-applicable",
-        status=outcome.status,
-        reason=outcome.reason,
-        check=outcome.check,
-        work=records.Work(operations=row.work.operations, bytes=row.work.bytes),
-        executed=_executed(row),
-        time=timing.to_time() if timing else None,
-        samples_s=timing.thinned_samples_s() if timing else None,
-        rate=_rate(row.work, timing.to_time().median_s) if timing else None,
-        spent_s=outcome.spent_s | (timing.spent_s if timing else {}),
-        screened=outcome.screened,
-        warnings=outcome.warnings,
-        cache_reason=outcome.cache_reason,
-    )
-
-
-def _label(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else "best"
-
-
-def _executed(row: Row) -> records.Executed | None:
-    implementation = row.outcome.implementation
-    if implementation is None or implementation.executed is None:
-        return None
-    executed = implementation.executed(row.request.case, row.request.precision, row.view)
-    if executed is None:
-        return None
-    return records.Executed(operations=executed.operations, precision=executed.precision, note=executed.note)
-
-
-def _rate(work: KernelWork, median_s: float) -> records.Rate:
-    return records.Rate(
-        operations_per_s=work.operations / median_s if work.operations else None,
-        bytes_per_s=work.bytes / median_s if work.bytes else None,
-    )

@@ -39,6 +39,8 @@ class Measure(msgspec.Struct, kw_only=True, tag="measure"):
     seed: int = 0
     launch: int = 0
     budget_s: float = 5.0
+    sustain_s: float = 10.0
+    """Wall time of a sustained measurement."""
 
 
 class Stop(msgspec.Struct, kw_only=True, tag="stop"):
@@ -71,6 +73,8 @@ class Measured(msgspec.Struct, kw_only=True, tag="measured"):
     """The finished row, without rating: the parent sets it against one."""
 
     measurement: records.Measurement
+    window_s: tuple[float, float] | None = None
+    """Start and end of the timed calls by time.monotonic()."""
     device_lost: bool = False
     """The device no longer answers this process (a sticky CUDA error): a new worker is needed."""
 

@@ -37,6 +37,7 @@ class Options:
     selection: plan.Selection
     device: str = "auto"
     mode: Literal["burst", "sustained"] = "burst"
+    sustain_s: float = 10.0
     data: str = "normal"
     cache: Literal["cold", "warm"] | None = None
     launches: int | None = None
@@ -113,7 +114,7 @@ def prepare(options: Options, observer: Observer) -> Prepared:
         launches=_launches(options, devices),
         software=described.software,
         pinning=described.pinning,
-        budget_s=options.budget_s or DEFAULT_BUDGET_S[options.selection.suite],
+        budget_s=options.budget_s or (DEFAULT_BUDGET_S[options.selection.suite] if options.mode == "burst" else None),
         started=started,
     )
 
@@ -142,13 +143,16 @@ def describe(worker: Worker, options: Options) -> Described:
 def _rated(
     found: Sequence[records.Device], tables: Tables, anonymize: bool
 ) -> tuple[list[records.Device], dict[str, Denominators]]:
-    """The devices with their architecture and ratings filled in, and what their rows are set against."""
+    """The devices with host, architecture and ratings filled in, and what their rows are set against."""
     devices, denominators = [], {}
     for device in found:
         architecture = cpu_microarchitecture(device.details) if device.kind == "cpu" else None
-        named = msgspec.structs.replace(device, architecture=architecture or device.architecture)
-        if anonymize:
-            named = msgspec.structs.replace(named, host=host.ANONYMOUS, unique_id=None)
+        named = msgspec.structs.replace(
+            device,
+            host=host.name(anonymize),
+            unique_id=None if anonymize else device.unique_id,
+            architecture=architecture or device.architecture,
+        )
         ratings = ratings_for(named, tables)
         rated = msgspec.structs.replace(named, ratings=dict(ratings.peaks), rating_name=ratings.name)
         devices.append(rated)

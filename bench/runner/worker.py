@@ -104,14 +104,13 @@ def _measure(request: Measure, devices: dict[str, records.Device], channel: Chan
         channel.send(Progress(phase=phase, detail=detail))
 
     device = devices[request.device]
-    measurement = measure_row(request, device, progress)
-    lost = False
-    if measurement.status not in records.MEASURED:
+    measured = measure_row(request, device, progress)
+    if measured.measurement.status not in records.MEASURED:
         try:
             backend(device).synchronize()
         except Exception:  # an illegal access or a failed assertion on the device stays with the process for good
-            lost = True
-    return Measured(measurement=measurement, device_lost=lost)
+            measured.device_lost = True
+    return measured
 
 
 def _software() -> dict[str, str]:

@@ -69,6 +69,26 @@ class Timing:
     """The rest: flushes, synchronising, graph capture, bookkeeping."""
     warnings: list[str] = field(default_factory=list)
 
+    @classmethod
+    def of_slices(cls, per_call_s: Sequence[float], calls: int, wall_s: float, *, warmup_s: float) -> Timing:
+        """The timing of calls made back to back in slices of equal length (`bench.timing.sustained`)."""
+        state = State(wall_s, Rules())
+        for sample_s in per_call_s:
+            state.add(sample_s, sample_s * calls / len(per_call_s))
+        state.elapsed_s = wall_s
+        return cls(
+            samples_s=state.samples,
+            calls_per_sample=calls // len(per_call_s),
+            timer="host",
+            stop="budget",
+            cache="warm",
+            reached_target=state.reached_target,
+            noise_reason="" if state.reached_target else _noise_reason(state, "budget"),
+            warmup_s=warmup_s,
+            timed_s=wall_s,
+            overhead_s=0.0,
+        )
+
     @property
     def spent_s(self) -> dict[str, float]:
         """Wall time by phase, for the record: warmup, timed, overhead."""
