@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from bench.devices.files import read_int, read_text
 from bench.telemetry.model import NotAvailableError, Sample
-from bench.telemetry.proc import CpuTime, ProcessTree, parse_pressure, parse_stat
+from bench.telemetry.proc import CpuTime, ProcessTree, parse_pressure, parse_stat, read_now
 
-PERIOD_S: Final = 0.1
-"""Ten clock ticks: shares over less are mostly rounding."""
-_SLOW_EVERY: Final = 10
+PERIOD_S: Final = 0.2
+"""Twenty clock ticks a CPU: shares over less are mostly rounding, and each sample takes 0.3 ms from some core."""
+_SLOW_EVERY: Final = 5
 _MOST_THREADS: Final = 32
 """Reading the switches costs some 20 µs a thread, on the cores that are measured."""
 _MOST_CLOCKS: Final = 8
@@ -68,6 +68,7 @@ class CpuSource:
     def __init__(self, own_pids: Collection[int], root: Path = Path("/"), *, of_device: bool = True) -> None:
         self._of_device = of_device
         self._root = root
+        self._stat, self._pressure_file = root / "proc/stat", root / "proc/pressure/cpu"
         self._cpus = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset[int]()
         self._tree = ProcessTree(own_pids, root / "proc")
         self._shares = Shares()
@@ -94,7 +95,7 @@ class CpuSource:
         if slow:
             self._tree.refresh()
         time_s = time.monotonic()
-        used = parse_stat(read_text(self._root / "proc/stat") or "", self._cpus)
+        used = parse_stat(read_now(self._stat), self._cpus)
         own_s = self._tree.read()
         if used is None:
             return Sample(time_s)
@@ -111,7 +112,7 @@ class CpuSource:
             busy_other_s=other_s,
             cpu_total_s=used.total_s,
             pressure_cpu=self._pressed(time_s),
-            involuntary_switches=self._tree.involuntary_switches() if self._tree.threads() <= _MOST_THREADS else None,
+            involuntary_switches=self._tree.involuntary_switches(_MOST_THREADS) if slow else None,
         )
 
     def close(self) -> None:
@@ -135,7 +136,7 @@ class CpuSource:
         )
 
     def _pressed(self, time_s: float) -> float | None:
-        waited_s = parse_pressure(read_text(self._root / "proc/pressure/cpu") or "")
+        waited_s = parse_pressure(read_now(self._pressure_file))
         before, self._pressure = self._pressure, None if waited_s is None else (time_s, waited_s)
         if before is None or waited_s is None or time_s <= before[0]:
             return None
@@ -144,7 +145,8 @@ class CpuSource:
     def _clock_files(self) -> list[Path]:
         cpus = sorted(self._cpus)
         chosen = cpus[:: max(1, -(-len(cpus) // _MOST_CLOCKS))]
-        return [self._root / f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq" for cpu in chosen]
+        files = (self._root / f"sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq" for cpu in chosen)
+        return [file for file in files if file.exists()]
 
     def _clock_hz(self) -> float | None:
         kilohertz = [value for value in map(read_int, self._clocks) if value]
@@ -175,7 +177,7 @@ class PsutilSource:
     """What psutil tells of the CPUs on systems without /proc: macOS, Windows, the BSDs."""
 
     name = "psutil"
-    period_s = PERIOD_S * 5  # Walking the processes is dearer there.
+    period_s = PERIOD_S * 2.5  # Walking the processes is dearer there.
 
     def __init__(self, own_pids: Collection[int]) -> None:
         import psutil
