@@ -85,8 +85,9 @@ def _items(
         return  # an implementation asked for by name that only other kernels have
     reasons = {name: _reason(kernel, impl, case, precision, device) for name, impl in implementations.items()}
     able = tuple(name for name, reason in reasons.items() if not reason)
-    unable = tuple((name, reason) for name, reason in reasons.items() if reason)
     having = [name for name, impl in implementations.items() if precision in impl.precisions]
+    # Those that lack the precision altogether are worth a word only where none has it.
+    unable = tuple((name, reason) for name, reason in reasons.items() if reason and (name in having or not having))
     if selection.implementation == ALL and having:
         # Side by side: a row each; those that lack the precision altogether are not rows beside those that have it.
         for name in having:
