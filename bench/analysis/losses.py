@@ -134,7 +134,7 @@ def _units_of_the_row(denominators: Denominators) -> int | None:
 
 def _clock(row: records.Measurement, rated: records.Rated, device: records.Device) -> Factor:
     """The clock observed over the row against the clock of the rating."""
-    seen_hz = observed.quantity(row.telemetry, observed.CLOCK)
+    seen_hz = observed.clock_hz(row.telemetry)
     if not rated.clock_hz:
         return Factor("clock", None, "the rating names no clock")
     if seen_hz:
@@ -154,11 +154,9 @@ def _rated_at_measured_clock(rated: records.Rated, device: records.Device) -> bo
 def _clock_reason(row: records.Measurement, ratio: float) -> str:
     if ratio >= 1:
         return "no slower than rated"
-    shares = observed.throttle_shares(row.telemetry)
-    if shares is None:
+    if observed.throttle_shares(row.telemetry) is None:
         return "the source does not say why"
-    said = [f"{observed.reason_words(reason)} in {percent(share)} of samples" for reason, share in shares.items()]
-    return ", ".join(said) or "no throttle reason was set"
+    return ", ".join(observed.throttle_words(row.telemetry)) or "no throttle reason was set"
 
 
 def _memory(

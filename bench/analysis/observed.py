@@ -1,44 +1,64 @@
 """How a row's telemetry is read: `losses` and `validity` ask here, and a key that is missing is unknown, never zero.
 
-The dictionary is what a run file holds under `telemetry`: quantity → {"median", "min", "max", "samples", "source"},
-`throttle` → {"share": {reason: share of samples}, …}, `canary` → {"before", "after", "reference"}. Nothing is raised:
-a file may come from another version.
+The dictionary is what a run file holds under `telemetry` (`bench.telemetry.summary` writes it): quantity → {"median",
+"min", "max", "mean"?, "samples", "source"}, `throttle` → {"share": {reason: share of samples}, …}, `canary` → the
+readings before and after, and `canary_reference`, the best of the launch. Nothing is raised: a file may come from
+another version.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any, Final, Literal
+
+from bench.analysis.words import percent
 
 Telemetry = Mapping[str, Any]
 
 CLOCK: Final = "clock_hz"
 
-POWER_CAP: Final = "sw_power_cap"
-SLOWDOWNS: Final[dict[str, str]] = {
-    # NVML's clock-event reasons (nvml.h, nvmlClocksEventReasons), in snake case, that mean a device in trouble.
+CANARY_FIGURES: Final = ("clock_hz", "fma_flops_one", "fma_flops_all")
+"""What a canary reads (`bench.telemetry.canary`): its clock, and multiply-adds per second of one and of all threads."""
+REASON_WORDS: Final[dict[str, str]] = {
+    # The names that drivers' bits are decoded to, for a reader; a name that is not here is shown as it is.
+    "sw_power_cap": "power cap",
+    "ppt_pwr": "power cap",
     "sw_thermal_slowdown": "thermal slowdown",
-    "hw_thermal_slowdown": "thermal slowdown by the hardware",
+    "hw_thermal_slowdown": "thermal slowdown",
+    "thermal_throttle_count": "thermal slowdown",
     "hw_slowdown": "hardware slowdown",
     "hw_power_brake_slowdown": "power brake",
-}
-REASON_WORDS: Final[dict[str, str]] = {
-    **SLOWDOWNS,
-    POWER_CAP: "power cap",
     "gpu_idle": "idle",
-    "applications_clocks_setting": "application clocks set",
-    "sync_boost": "sync boost",
-    "display_clock_setting": "display clocks",
+    "applications_clocks_setting": "application clocks that were set",
+    "display_clock_setting": "display clocks that were set",
 }
 
 
 def quantity(
-    telemetry: Telemetry | None, name: str, statistic: Literal["median", "min", "max"] = "median"
+    telemetry: Telemetry | None, name: str, statistic: Literal["median", "min", "max", "samples", "rise"] = "median"
 ) -> float | None:
     """A statistic of a sampled quantity in its own unit; None where it was not sampled."""
     found = (telemetry or {}).get(name)
     return _number(found.get(statistic)) if isinstance(found, Mapping) else None
+
+
+def clock_hz(telemetry: Telemetry | None) -> float | None:
+    """The clock over the row: the median of what was sampled, else the mean of the canary's before and after."""
+    sampled = quantity(telemetry, CLOCK)
+    if sampled is not None:
+        return sampled
+    known = [hz for hz in canary(telemetry, CLOCK) if hz]
+    return sum(known) / len(known) if known else None
+
+
+def share(telemetry: Telemetry | None, name: str) -> float | None:
+    """A share of the time, 0–1: its mean by counters where there is one, else the median of its samples."""
+    found = (telemetry or {}).get(name)
+    if not isinstance(found, Mapping):
+        return None
+    mean = _number(found.get("mean"))
+    return _number(found.get("median")) if mean is None else mean
 
 
 def throttle_shares(telemetry: Telemetry | None) -> dict[str, float] | None:
@@ -47,20 +67,48 @@ def throttle_shares(telemetry: Telemetry | None) -> dict[str, float] | None:
     shares = throttle.get("share") if isinstance(throttle, Mapping) else None
     if not isinstance(shares, Mapping):
         return None
-    known = {str(reason): share for reason, value in shares.items() if (share := _number(value)) and share > 0}
+    known = {str(reason): part for reason, value in shares.items() if (part := _number(value))}
     return dict(sorted(known.items(), key=lambda entry: -entry[1]))
 
 
-def canary(telemetry: Telemetry | None, when: Literal["before", "after", "reference"], what: str) -> float | None:
-    """What the canary read `before` or `after` the row, or the best that it read in this launch (`reference`)."""
-    readings = (telemetry or {}).get("canary")
-    reading = readings.get(when) if isinstance(readings, Mapping) else None
-    return _number(reading.get(what)) if isinstance(reading, Mapping) else None
+def throttle_words(telemetry: Telemetry | None) -> list[str]:
+    """ "power cap in 83 % of samples" for each reason, the most frequent first; [] where none is known.
+
+    Reasons that read alike count once, by the most frequent: drivers set several bits for one cause.
+    """
+    shares: dict[str, float] = {}
+    for reason, part in (throttle_shares(telemetry) or {}).items():
+        shares.setdefault(reason_words(reason), part)
+    return [f"{words} in {percent(part)} of samples" for words, part in shares.items()]
 
 
 def reason_words(reason: str) -> str:
-    """A throttle reason for a reader: "power cap"; an unknown one as it is called."""
+    """A throttle reason for a reader: "power cap"."""
     return REASON_WORDS.get(reason, reason.replace("_", " "))
+
+
+def canary(telemetry: Telemetry | None, figure: str) -> list[float | None]:
+    """What the canary read of one of `CANARY_FIGURES` before and after the row; None for what it did not tell."""
+    readings = (telemetry or {}).get("canary")
+    if not isinstance(readings, Sequence) or isinstance(readings, str):
+        return []
+    return [_number(reading.get(figure)) for reading in readings if isinstance(reading, Mapping)]
+
+
+def canary_best(telemetry: Telemetry | None, figure: str) -> float | None:
+    """The best that a canary read of a figure in this launch."""
+    best = (telemetry or {}).get("canary_reference")
+    return _number(best.get(figure)) if isinstance(best, Mapping) else None
+
+
+def canary_reference(readings: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """The best of each figure over a launch's canaries, as their `to_record` gives them: for `canary_reference`."""
+    known = [(figure, _number(reading.get(figure))) for reading in readings for figure in CANARY_FIGURES]
+    return {
+        figure: max(values)
+        for figure in CANARY_FIGURES
+        if (values := [value for name, value in known if name == figure and value])
+    }
 
 
 def _number(value: Any) -> float | None:

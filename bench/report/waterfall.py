@@ -96,7 +96,7 @@ def _running(row: records.Measurement, one: Series, losses: Sequence[records.Los
 
 def _short(loss: records.Loss, row: records.Measurement) -> str:
     """A factor's cause in a few words: the two clocks with what held them, else its share."""
-    seen_hz = observed.quantity(row.telemetry, observed.CLOCK)
+    seen_hz = observed.clock_hz(row.telemetry)
     if loss.factor != "clock" or not seen_hz or row.rated is None or not row.rated.clock_hz:
         return percent(loss.ratio)
     shares = observed.throttle_shares(row.telemetry) or {}

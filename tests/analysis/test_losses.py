@@ -199,6 +199,14 @@ def test_a_rating_from_a_measured_clock_has_no_clock_loss_until_one_is_observed(
     assert "clock unknown" in explained(one, where)["kernel"].why
 
 
+def test_where_no_driver_tells_the_clock_the_canary_does() -> None:
+    where = device(clock=records.Clock(hz=3e9, source="measured (dependent multiply chain)"))
+    one = row(kind="computed", rated_clock_hz=3e9, telemetry={"canary": [{"clock_hz": 2.4e9}, {"clock_hz": 2.6e9}]})
+    assert explained(one, where)["clock"].ratio == pytest.approx(2.5 / 3)
+    one.telemetry = {"canary": [{"clock_hz": 2.4e9}], **clocked(2.9e9)}
+    assert explained(one, where)["clock"].ratio == pytest.approx(2.9 / 3)
+
+
 def test_a_row_bound_by_memory_says_how_many_operations_per_byte_it_would_need() -> None:
     # 24 operations per byte at 1e12 operations/s need 41.7 GB/s; half the operations per byte are half the rate.
     found = explained(row(0.25, intensity=12, telemetry=clocked(1.83e9)), bandwidth_bytes_per_s=1e12 / 24)
