@@ -4,9 +4,9 @@
 
 units: present over rated. clock: observed over rated; may exceed 1. memory: min(1, intensity × measured bandwidth /
 peak), with the peak of those units at that clock and the bandwidth of the row's cache state. launch: the share of the
-time that the device worked. kernel: the rest. A factor of which too little is known is not guessed: it stays inside
-`kernel`, whose reason names it. A row of bandwidth has `launch` and `kernel` alone: how fast memory chips deliver
-depends on neither the multiprocessors nor their clock, and the memory can't be its own excuse.
+time that the device worked, on a processor all of it. kernel: the rest. A factor of which too little is known is not
+guessed: it stays inside `kernel`, whose reason names it. A row of bandwidth has `launch` and `kernel` alone: how fast
+memory chips deliver depends on neither the multiprocessors nor their clock, and memory can't be its own excuse.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def explain(
     """
     if row.utilization is None or row.rated is None:
         return None
-    launch = _launch(launch_share)
+    launch = _launch(launch_share, denominators.device)
     if role is Role.BANDWIDTH:
         return _closed(row, [launch])
     units = _units(row.rated, denominators)
@@ -190,7 +190,9 @@ def _memory(
     return Factor("memory", operations_per_byte / ridge, why)
 
 
-def _launch(share: float | None) -> Factor:
+def _launch(share: float | None, device: records.Device) -> Factor:
+    if share is None and device.kind == "cpu":
+        return Factor("launch", 1.0, "a processor waits for no host: calling counts as the kernel's")
     if share is None:
         return Factor("launch", None, "time between calls was not told apart")
     if not 0 <= share < 1:

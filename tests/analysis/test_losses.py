@@ -262,6 +262,11 @@ def test_without_a_utilisation_there_is_nothing_to_explain() -> None:
     assert explain(one, role=Role.COMPUTE, denominators=against(gpu()), bandwidth_bytes_per_s=None) is None
 
 
+def test_a_processor_waits_for_no_host() -> None:
+    assert explained(row(kind="computed"), device())["launch"].ratio == 1
+    assert "launch unknown" in explained(row(), gpu())["kernel"].why
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.0, 2.0])
 def test_an_impossible_launch_share_is_refused(share: float) -> None:
     with pytest.raises(ValueError, match="launch_share"):
