@@ -189,11 +189,18 @@ class NvidiaSource(ProbedSource):
         volatile = self._nvml.NVML_VOLATILE_ECC
         return sum(self._nvml.nvmlDeviceGetTotalEccErrors(self._handle, kind, volatile) for kind in kinds)
 
-    def _violation_s(self) -> dict[str, float] | None:
-        found = {}
+    def _violation_s(self) -> dict[str, float]:
+        """Of the policies that the card counts; the first refusal where it counts none."""
+        found: dict[str, float] = {}
+        refusals: list[Exception] = []
         for policy in _POLICIES:
-            number = getattr(self._nvml, f"NVML_PERF_POLICY_{policy}", None)
-            status = None if number is None else quietly(self._nvml.nvmlDeviceGetViolationStatus, self._handle, number)
-            if status is not None:
-                found[policy.lower()] = status.violationTime / 1e9  # nanoseconds
-        return found or None
+            try:
+                number = getattr(self._nvml, f"NVML_PERF_POLICY_{policy}")
+                found[policy.lower()] = (
+                    self._nvml.nvmlDeviceGetViolationStatus(self._handle, number).violationTime / 1e9
+                )
+            except Exception as error:
+                refusals.append(error)
+        if not found:
+            raise refusals[0]
+        return found

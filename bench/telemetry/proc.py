@@ -1,4 +1,4 @@
-"""Linux's accounts of CPU time, pressure and processes, read from the text of /proc, and the processes that are ours."""
+"""Linux's accounts of CPU time, pressure and processes as /proc prints them, and the processes that are ours."""
 
 from __future__ import annotations
 
