@@ -194,9 +194,10 @@ def test_a_rating_from_a_measured_clock_has_no_clock_loss_until_one_is_observed(
     assert explained(one, where)["clock"].ratio == 1
     one.telemetry = clocked(2.7e9)
     assert explained(one, where)["clock"].ratio == pytest.approx(0.9)
-    where.clock = records.Clock(hz=3e9, source="cpufreq")
     one.telemetry = None
-    assert "clock unknown" in explained(one, where)["kernel"].why
+    for clock in (records.Clock(hz=3e9, source="cpufreq"), records.Clock(hz=2.5e9, source="measured (a chain)")):
+        where.clock = clock  # the rating is of another clock: a model table's
+        assert "clock unknown" in explained(one, where)["kernel"].why
 
 
 def test_where_no_driver_tells_the_clock_the_canary_does() -> None:
@@ -215,6 +216,12 @@ def test_a_row_bound_by_memory_says_how_many_operations_per_byte_it_would_need()
     assert found["memory"].why == (
         "12 operations per byte, needs at least 24 to be bound by compute at the measured 41.7 GB/s"
     )
+
+
+def test_a_row_just_above_the_ridge_point_loses_nothing_to_memory() -> None:
+    found = explained(row(0.9, intensity=25, telemetry=clocked(1.83e9)), bandwidth_bytes_per_s=1e12 / 24)
+    assert found["memory"].ratio == 1
+    assert found["memory"].why == "bound by compute: 25 operations per byte, 24 are enough at the measured 41.7 GB/s"
 
 
 def test_a_slower_clock_leaves_less_for_the_memory_to_bound() -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import records
+from bench.analysis.observed import canary_reference
 from bench.analysis.utilization import Denominators
 from bench.analysis.validity import findings, judge, unknown
 from bench.ratings import DeviceRatings, load, ratings_for
+from bench.telemetry import Sample, summarize
+from bench.telemetry.canary import Canary
 from bench.telemetry.reasons import kind_of
 from tests.factories import device, measurement
 
@@ -144,6 +148,11 @@ def test_a_canary_within_three_percent_is_silent() -> None:
     assert row.status == "ok" and not row.quarantine
 
 
+def test_the_hosts_canary_says_nothing_of_a_gpu() -> None:
+    row = judged(canary(clock=0.9, flops=0.2), GPU)
+    assert row.status == "ok" and not row.quarantine
+
+
 def test_a_clock_that_changed_during_the_row_makes_it_invalid() -> None:
     row = judged(canary(clock=0.9, flops=0.9), CPU)
     assert (row.status, row.reason) == ("invalid", "the clock changed during the row: 3,000 → 2,700 MHz")
@@ -187,7 +196,32 @@ def test_a_rate_above_the_peak_at_the_observed_clock_is_invalid() -> None:
 
     assert at(0.99).status == "ok"
     assert at(1.5).status == "invalid" and "705 MHz observed" in at(1.5).reason
+    twice = judge(msgspec.structs.replace(at(1.5), reason="by the rating"), denominators=denominators, kind_of=kind_of)
+    assert twice.reason == "by the rating", "what is invalid by its rating already is not told so twice"
     assert at(1.5, samples=3).status == "ok", "of three samples none need be the highest clock"
+
+
+def test_what_telemetry_summarizes_is_what_is_judged() -> None:
+    samples = [
+        Sample(i / 50, clock_hz=0.62 * BOOST_HZ, throttle_reasons=("sw_thermal_slowdown",), other_processes=1)
+        for i in range(50)
+    ]
+    hot = judged(summarize({"nvml": samples}, (0.0, 1.0)))
+    assert (hot.status, hot.also) == ("contended", ["throttled"])
+    assert "throttled: clock fell to 62 % of boost: thermal slowdown in 100 % of samples" in hot.warnings
+
+    stolen = [
+        Sample(float(i), steal_s=0.2 * i, busy_other_s=0.0, cpu_total_s=2.0 * i, steal_share=0.1) for i in range(9)
+    ]
+    best = Canary(time_s=0.0, seconds=0.02, threads=2, clock_hz=3e9, fma_flops_one=1e11, fma_flops_all=2e11)
+    worst = Canary(time_s=8.0, seconds=0.02, threads=2, clock_hz=3e9, fma_flops_one=1e11, fma_flops_all=1e11)
+    told = summarize({"proc": stolen}, (0.0, 8.0), canaries=[best, worst])
+    told["canary_reference"] = canary_reference(told["canary"])
+    row = judged(told, CPU)
+    assert row.status == "contended"
+    assert row.reason == (
+        "a neighbour took 50 % of the FMA units, clock for clock; the hypervisor gave 10 % of the CPU time to others"
+    )
 
 
 # --- how they go together ---------------------------------------------------------------------------------------------
@@ -249,7 +283,7 @@ def test_the_status_is_the_worst_that_holds_and_judging_twice_changes_nothing(
     assert {once.status, *once.also} - {"ok"} == said
     ranks = [rank(one) for one in (once.status, *once.also)]  # type: ignore[arg-type]  # statuses in a list of words
     assert ranks == sorted(set(ranks))
-    assert bool(once.reason) == (once.status != "ok")
+    assert bool(once.reason) == (once.status != "ok") and "ok" not in once.also
     assert judge(once, denominators=against(where), kind_of=kind_of) == once
 
 

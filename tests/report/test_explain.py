@@ -97,7 +97,9 @@ def test_a_gain_does_not_push_the_bars_out_of_their_columns() -> None:
     row = capped()
     assert row.telemetry is not None
     row.telemetry["clock_hz"]["median"] = 2 * 1.83e9
-    lines = explain(run_file([row], devices=[CARD]), DEFAULTS, 200).splitlines()
+    text = explain(run_file([row], devices=[CARD]), DEFAULTS, 200)
+    assert "clock 1,830→3,660 MHz 1978 →" in text, "a clock that was not held down has no cause for it"
+    lines = text.splitlines()
     assert max(line.count("█") for line in lines) == 40
     assert next(line for line in lines if line.startswith("  rated ") and "█" in line).count("█") == 20
 
