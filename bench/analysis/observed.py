@@ -44,12 +44,12 @@ def quantity(
 
 
 def clock_hz(telemetry: Telemetry | None) -> float | None:
-    """The clock over the row: the median of what was sampled, else the mean of the canary's before and after."""
+    """The clock over the row: the median of what was sampled, else the faster of the canary's before and after.
+
+    The faster, for interrupts and stolen time only ever slow a reading of the canary.
+    """
     sampled = quantity(telemetry, CLOCK)
-    if sampled is not None:
-        return sampled
-    known = [hz for hz in canary(telemetry, CLOCK) if hz]
-    return sum(known) / len(known) if known else None
+    return max((hz for hz in canary(telemetry, CLOCK) if hz), default=None) if sampled is None else sampled
 
 
 def share(telemetry: Telemetry | None, name: str) -> float | None:

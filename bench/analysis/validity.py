@@ -136,9 +136,11 @@ def _too_fast(row: records.Measurement, denominators: Denominators) -> Iterator[
 
 def _canary(row: records.Measurement) -> Iterator[Finding]:
     """What a burst of known work before and after the row says of the clock and of who shares the units."""
+    # A moved clock quarantines and no more: stolen time slows the chain too. On a loaded virtual machine readings 0.2 s
+    # apart differed by up to 14 %, and what is contention must not be called `invalid` for it.
     clocks = [hz for hz in observed.canary(row.telemetry, "clock_hz") if hz]
     if clocks and max(clocks) - min(clocks) > CLOCK_MOVED * max(clocks):
-        yield Finding(f"the clock changed during the row: {' → '.join(map(mhz, clocks))} MHz", "invalid")
+        yield Finding(f"the clock changed during the row: {' → '.join(map(mhz, clocks))} MHz")
     slower, lost = _fell(row, "clock_hz"), _taken(row)
     if lost is not None and lost > CANARY_OFF:
         yield Finding(f"a neighbour took {percent(lost)} of the FMA units, clock for clock", "contended")

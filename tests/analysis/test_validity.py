@@ -153,10 +153,15 @@ def test_the_hosts_canary_says_nothing_of_a_gpu() -> None:
     assert row.status == "ok" and not row.quarantine
 
 
-def test_a_clock_that_changed_during_the_row_makes_it_invalid() -> None:
+def test_a_clock_that_changed_during_the_row_quarantines_it() -> None:
     row = judged(canary(clock=0.9, flops=0.9), CPU)
-    assert (row.status, row.reason) == ("invalid", "the clock changed during the row: 3,000 → 2,700 MHz")
+    assert row.status == "ok"
+    assert "the clock changed during the row: 3,000 → 2,700 MHz" in row.quarantine
     assert "the clock was 10 % below the best of this launch" in row.quarantine
+
+
+def test_a_neighbour_who_disturbs_the_clocks_reading_too_is_a_neighbour_still() -> None:
+    assert judged(canary(clock=0.9, flops=0.5), CPU).status == "contended"
 
 
 def test_a_processor_far_below_its_own_best_is_throttled_too() -> None:
