@@ -6,7 +6,6 @@ imported when its source is opened, and none is needed for a run.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -50,27 +49,16 @@ def open_sources(device: Device) -> Opened:
     return opened
 
 
-def own_pids() -> frozenset[int]:
-    """This process and all that descend from it."""
-    import psutil
-
-    try:
-        children = psutil.Process().children(recursive=True)
-    except psutil.Error:
-        children = []
-    return frozenset({os.getpid(), *(child.pid for child in children)})
-
-
 def _openers(device: Device) -> Iterator[tuple[str, Callable[[], Source]]]:
     """The sources that a device of this kind could have, by name."""
     if device.kind == "cuda" and device.vendor == "nvidia":
         from bench.telemetry import nvidia
 
-        yield "nvml", lambda: nvidia.open_source(device, own_pids)
+        yield "nvml", lambda: nvidia.open_source(device)
     elif device.kind == "cuda" and device.vendor == "amd":
         from bench.telemetry import amd
 
-        yield "amdsmi", lambda: amd.open_source(device, own_pids)
+        yield "amdsmi", lambda: amd.open_source(device)
     elif device.kind == "xpu":
         from bench.telemetry import intel_gpu
 

@@ -5,13 +5,13 @@ Keys of amdsmi's answers changed over its versions; each is asked for under ever
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from bench.records import Device
 from bench.telemetry.model import NotAvailableError
 from bench.telemetry.probing import ProbedSource, answers, number, quietly
+from bench.telemetry.proc import own_pids
 from bench.telemetry.reasons import AMD
 
 PERIOD_S: Final = 0.1
@@ -23,7 +23,7 @@ _HOTTEST_PLAUSIBLE_C: Final = 200
 """Some versions give temperatures in thousandths of a degree."""
 
 
-def open_source(device: Device, own_pids: Callable[[], Collection[int]] = lambda: (os.getpid(),)) -> AmdSource:
+def open_source(device: Device) -> AmdSource:
     """The GPU at the record's PCI address. Raises NotAvailableError with the reason."""
     try:
         import amdsmi
@@ -32,8 +32,8 @@ def open_source(device: Device, own_pids: Callable[[], Collection[int]] = lambda
     return open_with(amdsmi, device, own_pids)
 
 
-def open_with(amdsmi: Any, device: Device, own_pids: Callable[[], Collection[int]]) -> AmdSource:
-    """As `open_source`, over a given amdsmi module."""
+def open_with(amdsmi: Any, device: Device, ours: Callable[[], Collection[int]]) -> AmdSource:
+    """As `open_source`, over a given amdsmi module; `ours` are the processes that are not others'."""
     address = device.details.get("pci_address")
     if not address:
         raise NotAvailableError("this torch tells no PCI address, and nothing else says which card this is")
@@ -42,7 +42,7 @@ def open_with(amdsmi: Any, device: Device, own_pids: Callable[[], Collection[int
     except Exception as error:
         raise NotAvailableError(f"amdsmi_init: {error}") from error
     try:
-        return AmdSource(amdsmi, amdsmi.amdsmi_get_processor_handle_from_bdf(address), own_pids)
+        return AmdSource(amdsmi, amdsmi.amdsmi_get_processor_handle_from_bdf(address), ours)
     except Exception as error:
         quietly(amdsmi.amdsmi_shut_down)
         raise NotAvailableError(f"amdsmi and {address}: {error}") from error
@@ -76,11 +76,11 @@ class AmdSource(ProbedSource):
     slow_every = _SLOW_EVERY
     bit_names = AMD
 
-    def __init__(self, amdsmi: Any, handle: Any, own_pids: Callable[[], Collection[int]]) -> None:
+    def __init__(self, amdsmi: Any, handle: Any, ours: Callable[[], Collection[int]]) -> None:
         super().__init__(str(getattr(amdsmi, "__version__", "")))
         self._smi = amdsmi
         self._handle = handle
-        self._own_pids = own_pids
+        self._ours = ours
         self._open = True
         self._probe()
         self.require_some()
@@ -111,14 +111,19 @@ class AmdSource(ProbedSource):
 
     def _probe(self) -> None:
         smi, handle, probe = self._smi, self._handle, self.probe
-        probe("clock_hz", ("amdsmi_get_clock_info(GFX)", lambda: _mhz(self._clock("GFX"))))
+        probe(
+            "clock_hz",
+            ("amdsmi_get_clock_info(GFX)", lambda: _mhz(self._clock("GFX"))),
+            # A virtual machine's guest is refused the first.
+            ("amdsmi_get_gpu_metrics_info", lambda: _mhz(smi.amdsmi_get_gpu_metrics_info(handle))),
+        )
         probe("memory_clock_hz", ("amdsmi_get_clock_info(MEM)", lambda: _mhz(self._clock("MEM"))))
         probe("power_w", ("amdsmi_get_power_info", self._power_w))
         probe("energy_j", ("amdsmi_get_energy_count", lambda: energy_j(smi.amdsmi_get_energy_count(handle))))
         probe("temperature_c", ("amdsmi_get_temp_metric(HOTSPOT)", self._hotspot_c))
         probe("utilization", ("amdsmi_get_gpu_activity", self._activity))
         if not probe("throttle_bits", ("amdsmi_get_gpu_metrics_info", self._throttle_bits)):
-            # Slow: amdsmi itself watches the counters for a while to answer this.
+            # Slow: this call has a time-out of its own (AmdSmiTimeoutException), so it can take long.
             violations = ("amdsmi_get_violation_status", self._violations)
             if probe("throttle_reasons", violations, slow=True):
                 del self.refused["throttle_bits"]
@@ -154,7 +159,7 @@ class AmdSource(ProbedSource):
         return None if mebibytes is None else int(mebibytes) << 20
 
     def _other_processes(self) -> int:
-        own = set(self._own_pids())
+        own = set(self._ours())
         return sum(process["pid"] not in own for process in self._smi.amdsmi_get_gpu_process_list(self._handle))
 
     def _ecc_errors(self) -> int | None:
@@ -164,5 +169,5 @@ class AmdSource(ProbedSource):
 
 
 def _mhz(clock: Mapping[str, Any]) -> float | None:
-    value = number(clock, "clk", "cur_clk")
+    value = number(clock, "clk", "cur_clk", "current_gfxclk")
     return None if value is None else value * 1e6

@@ -5,7 +5,6 @@ Identity of a GPU is bench.devices.nvml's. Never run on a real card yet: docs/te
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from bench.devices.nvml import text
 from bench.records import Device
 from bench.telemetry.model import NotAvailableError
 from bench.telemetry.probing import ProbedSource, answers, quietly
+from bench.telemetry.proc import own_pids
 from bench.telemetry.reasons import NVIDIA
 
 PERIOD_S: Final = 0.02
@@ -27,7 +27,7 @@ _POLICIES: Final = ("POWER", "THERMAL", "SYNC_BOOST", "BOARD_LIMIT", "LOW_UTILIZ
 """nvml.h, nvmlPerfPolicyType_t: what can hold a clock down for a time that NVML counts."""
 
 
-def open_source(device: Device, own_pids: Callable[[], Collection[int]] = lambda: (os.getpid(),)) -> NvidiaSource:
+def open_source(device: Device) -> NvidiaSource:
     """The GPU of this record, found by UUID or PCI address. Raises NotAvailableError with the reason."""
     try:
         import pynvml
@@ -36,8 +36,8 @@ def open_source(device: Device, own_pids: Callable[[], Collection[int]] = lambda
     return open_with(pynvml, device, own_pids)
 
 
-def open_with(pynvml: Any, device: Device, own_pids: Callable[[], Collection[int]]) -> NvidiaSource:
-    """As `open_source`, over a given pynvml module."""
+def open_with(pynvml: Any, device: Device, ours: Callable[[], Collection[int]]) -> NvidiaSource:
+    """As `open_source`, over a given pynvml module; `ours` are the processes that are not others'."""
     try:
         pynvml.nvmlInit()
     except Exception as error:
@@ -46,7 +46,7 @@ def open_with(pynvml: Any, device: Device, own_pids: Callable[[], Collection[int
         handle = find_handle(pynvml, device)
         if handle is None:
             raise NotAvailableError("NVML knows no GPU with the UUID or PCI address of this device")
-        return NvidiaSource(pynvml, handle, device, own_pids)
+        return NvidiaSource(pynvml, handle, device, ours)
     except Exception:
         quietly(pynvml.nvmlShutdown)
         raise
@@ -89,13 +89,13 @@ class NvidiaSource(ProbedSource):
     slow_every = _SLOW_EVERY
     bit_names = NVIDIA
 
-    def __init__(self, pynvml: Any, handle: Any, device: Device, own_pids: Callable[[], Collection[int]]) -> None:
+    def __init__(self, pynvml: Any, handle: Any, device: Device, ours: Callable[[], Collection[int]]) -> None:
         driver = quietly(pynvml.nvmlSystemGetDriverVersion)
         super().__init__("" if driver is None else f"driver {text(driver)}")
         self._nvml = pynvml
         self._handle = handle
         self._mig = device.mig
-        self._own_pids = own_pids
+        self._ours = ours
         self._open = True
         self._calls = {field: call for field, call in self._probe_fast().items() if call}
         self._probe_slow()
@@ -181,7 +181,7 @@ class NvidiaSource(ProbedSource):
         return float(value.value.uiVal) / 1e3  # milliwatts
 
     def _other_processes(self) -> int:
-        own = set(self._own_pids())
+        own = set(self._ours())
         return sum(process.pid not in own for process in self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle))
 
     def _ecc_errors(self) -> int:

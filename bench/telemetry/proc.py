@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.telemetry.model import NotAvailableError
+
 _LONGEST_READ: Final = 1 << 17
 """/proc/stat of a thousand CPUs begins with 100 kB of them; its interrupts are not wanted."""
+_HOSTS_PID_NAMESPACE: Final = "pid:[4026531836]"
+"""Fixed: PROC_PID_INIT_INO in Linux's include/linux/proc_ns.h."""
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -152,6 +156,21 @@ class ProcessTree:
             return {}
         found = ((pid, parse_process(read_now(f"{self._proc}/{pid}/stat"))) for pid in pids)
         return {pid: told[0] for pid, told in found if told}
+
+
+def own_pids(proc: Path = Path("/proc")) -> frozenset[int]:
+    """This process and all that descend from it, for telling the processes on a device apart.
+
+    NotAvailableError in a container: drivers give the host's process ids, which are not those that we see.
+    """
+    if not (proc / "self/ns").exists():
+        import psutil
+
+        process = psutil.Process()
+        return frozenset({process.pid, *(child.pid for child in process.children(recursive=True))})
+    if str((proc / "self/ns/pid").readlink()) != _HOSTS_PID_NAMESPACE:
+        raise NotAvailableError("in a container the driver's process ids are the host's and can't be told from ours")
+    return ProcessTree([os.getpid()], proc).pids
 
 
 def read_now(path: str | Path) -> str:

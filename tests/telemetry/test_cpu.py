@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.telemetry import FIELDS, Sample
+from bench.telemetry import FIELDS, NotAvailableError, Sample
 from bench.telemetry.cpu import CpuSource, PsutilSource, Shares, open_source
 from bench.telemetry.proc import (
     ProcessTree,
+    own_pids,
     parse_involuntary_switches,
     parse_pressure,
     parse_process,
@@ -127,6 +128,20 @@ def test_a_process_that_ends_keeps_what_it_spent(tmp_path: Path) -> None:
     tree.refresh()
     assert tree.pids == {10}
     assert tree.read() == pytest.approx(50 * tick)
+
+
+@linux
+@pytest.mark.parametrize("namespace", ["pid:[4026531836]", "pid:[4026532999]"], ids=["host", "container"])
+def test_in_a_container_nobody_is_called_another(tmp_path: Path, namespace: str) -> None:
+    (tmp_path / "self/ns").mkdir(parents=True)
+    (tmp_path / "self/ns/pid").symlink_to(namespace)
+    folder(tmp_path, os.getpid(), 1, 5)
+    folder(tmp_path, 4_000_001, os.getpid(), 5)
+    if namespace == "pid:[4026531836]":
+        assert own_pids(tmp_path) == {os.getpid(), 4_000_001}
+    else:
+        with pytest.raises(NotAvailableError, match="container"):
+            own_pids(tmp_path)
 
 
 def test_a_file_that_is_not_there_is_empty(tmp_path: Path) -> None:

@@ -222,6 +222,15 @@ def test_without_a_known_uuid_the_address_decides_and_without_both_nothing_does(
     assert nvml.users == 0
 
 
+def test_processes_that_cannot_be_told_apart_are_not_counted() -> None:
+    def ours() -> set[int]:
+        raise NotAvailableError("in a container")
+
+    source = open_with(Simulated(), CARD, ours)
+    assert "in a container" in source.refused["other_processes"]
+    assert source.sample().other_processes is None
+
+
 def test_a_slice_says_that_its_values_are_the_cards() -> None:
     assert "1g.10gb" in opened(Simulated(), mig="1g.10gb").static()["scope"]
 
