@@ -27,8 +27,9 @@ _BURST_S: Final = 0.001
 """Long against a call through ctypes (1 µs), short against a time slice (some ms)."""
 _CLOCK_BURSTS: Final = 5
 _FMA_BURSTS: Final = 7
-_TOGETHER_S: Final = 0.003
-"""Long against the tens of µs by which threads start apart; 6 ms where two threads share the units."""
+_ROUNDS: Final = 5
+_ROUND_S, _ROUND_PER_THREAD_S = 0.001, 50e-6
+"""Of all threads together: long against the tens of µs by which each starts after the one before."""
 _WARM_UP_S: Final = 0.02
 """Once, when the canary is made: wide units and clocks need some ms to come up."""
 
@@ -48,14 +49,19 @@ class Canary:
     fma_flops_one: float | None = None
     """FP32 operations per second of one thread alone: the median burst, so that one interrupt does not count."""
     fma_flops_all: float | None = None
-    """… of all threads at once, added up."""
+    """… of all threads at once, added up: the median round."""
+    clock_hz_all: float | None = None
+    """The mean clock over all threads at once: a thread that waits for its CPU lowers it, shared units do not."""
     involuntary_switches: int | None = None
     """How often threads of this process had been taken off their CPUs until then: two canaries' difference counts."""
     why: str = ""
 
     @property
     def siblings_ratio(self) -> float | None:
-        """All threads over one: as many as there are cores. Two threads: 2 separate cores, 1 siblings on one core."""
+        """All threads over one: as many as there are cores. Two threads: 2 separate cores, 1 siblings on one core.
+
+        Siblings only if `clock_hz_all` is as high as `clock_hz`; else a thread was kept waiting.
+        """
         if not self.fma_flops_one or self.fma_flops_all is None:
             return None
         return self.fma_flops_all / self.fma_flops_one
@@ -72,7 +78,7 @@ class Canary:
 
 
 class Probe:
-    """The canary's machine code, made and sized once; `measure` takes about 20 ms each time."""
+    """The canary's machine code, made and sized once; `measure` takes 25 to 35 ms each time."""
 
     def __init__(self, threads: int, isa: Collection[str] | None = None) -> None:
         """`threads` as the kernels have them; `isa` a CPU's flags, read from /proc/cpuinfo where not given."""
@@ -84,11 +90,12 @@ class Probe:
         self._burst = _ready(burst_for(machine, sys.platform, identity.isa if isa is None else isa), self._why)
 
     def measure(self) -> Canary:
-        """Clock, one thread and all threads, in this order, each in a few milliseconds."""
+        """The clock, of one thread and of all, then the units, of one and of all; each takes 5 to 10 ms."""
         start_s = time.monotonic()
-        clock_hz = one = together = None
+        clock_hz = clock_all_hz = one = together = None
         if self._chain is not None:
             clock_hz = max(self._chain.rate() for _ in range(_CLOCK_BURSTS))
+            clock_all_hz = _together(self._chain, self.threads) / self.threads
         if self._burst is not None:
             one = statistics.median(self._burst.rate() for _ in range(_FMA_BURSTS))
             together = one if self.threads == 1 else _together(self._burst, self.threads)
@@ -98,6 +105,7 @@ class Probe:
             threads=self.threads,
             unit="" if self._burst is None else self._burst.unit,
             clock_hz=clock_hz,
+            clock_hz_all=clock_all_hz,
             fma_flops_one=one,
             fma_flops_all=together,
             involuntary_switches=own_involuntary_switches(),
@@ -157,24 +165,31 @@ def _ready(found: Chain | Burst | str, why: list[str]) -> _Loop | None:
 
 
 def _together(loop: _Loop, threads: int) -> float:
-    """The sum of the rates of `threads` threads that run at once (ctypes releases the interpreter's lock)."""
-    rates = [0.0] * threads
+    """The sum of the rates of `threads` threads that run at once (ctypes releases the interpreter's lock).
+
+    The median of several rounds: in one alone an interrupt on one core would pass for a neighbour.
+    """
+    if threads == 1:
+        return statistics.median(loop.rate() for _ in range(_ROUNDS))
+    rates = [[0.0] * threads for _ in range(_ROUNDS)]
     barrier = threading.Barrier(threads)
     pins = _pins(threads)
+    seconds = _ROUND_S + threads * _ROUND_PER_THREAD_S
 
     def sing(index: int) -> None:
         if pins:
             # Threads that wake together may be put on one CPU for a moment, and would pass for siblings.
             os.sched_setaffinity(0, {pins[index]})
-        barrier.wait()
-        rates[index] = loop.rate(_TOGETHER_S)
+        for turn in rates:
+            barrier.wait()
+            turn[index] = loop.rate(seconds)
 
     choir = [threading.Thread(target=_quietly(sing, index, barrier)) for index in range(threads)]
     for thread in choir:
         thread.start()
     for thread in choir:
         thread.join()
-    return sum(rates)
+    return statistics.median(sum(turn) for turn in rates)
 
 
 def _quietly(sing: Callable[[int], None], index: int, barrier: threading.Barrier) -> Callable[[], None]:
