@@ -98,7 +98,7 @@ def _by_kernel(run: records.RunFile) -> list[Series]:
     """The run's series, those of one kernel together: a run measures the first case of every kernel first."""
     found = series(run.measurements)
     first_seen = {name: place for place, name in reversed(list(enumerate(one.first.kernel for one in found)))}
-    return sorted(found, key=lambda one: first_seen[one.first.kernel])
+    return sorted(found, key=lambda one: (one.unit == "B/s", first_seen[one.first.kernel]))
 
 
 def _headline(run: records.RunFile) -> str:

@@ -6,17 +6,26 @@ import time
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from bench import METHOD_VERSION, __version__, plugins, records
+from bench.analysis.losses import explain
+from bench.analysis.roofline import measured_bandwidth
 from bench.analysis.utilization import rate_row
+from bench.analysis.validity import judge
 from bench.errors import BenchError
 from bench.runner import host, plan
 from bench.runner.journal import Journal
 from bench.runner.process import MemoryExceeded, WorkerDied
 from bench.runner.protocol import Measure, Measured, Progress, Refused
 from bench.runner.session import Observer, Prepared, describe, new_worker
+from bench.telemetry.reasons import kind_of
 
 ROW_BUDGET_S: Final = {"quick": 3.0, "standard": 4.0, "full": 6.0}
 """Most seconds that one row is given, so that a short plan doesn't stretch to fill a long budget (ours)."""
+DISTURBED: Final = ("throttled", "contended")
+RETRY_PAUSES_S: Final = (0.5, 2.0)
+"""Pauses before a disturbed row is measured again: twice, each longer (method, quarantine)."""
 ROW_TIMEOUT_FACTOR: Final = 20.0
 ROW_TIMEOUT_MINIMUM_S: Final = 180.0
 """A row that takes longer than max(minimum, factor × its budget) is hung: its worker is killed."""
@@ -37,6 +46,8 @@ def execute(
     observer.started(prepared.devices, prepared.rows)
     campaign = _Campaign(prepared, journal, observer)
     try:
+        for watch in prepared.watches.values():
+            watch.start()
         campaign.run()
         campaign.worker.stop()
         journal.end("complete", campaign.left_out())
@@ -48,6 +59,8 @@ def execute(
         raise
     finally:
         campaign.worker.kill()
+        for watch in prepared.watches.values():
+            watch.stop()
         journal.close()
     return journal.file
 
@@ -125,14 +138,13 @@ class _Campaign:
             return
         self.observer.row_started(self.done, item, launch)
         request = self._request(device, item, launch)
-        if not item.candidates:
-            row = _not_measured(request, item, device, "unsupported", _reasons(item))
+        if item.candidates:
+            row = self._undisturbed(request, item, device)
         else:
-            row = self._measured(request, item, device)
+            row = self._believed(_not_measured(request, item, device, "unsupported", _reasons(item)), item)
         row.screened.extend(
             {"implementation": name, "status": "unsupported", "reason": reason} for name, reason in item.unsupported
         )
-        row = rate_row(row, item.role, self.prepared.denominators[device.device])
         self._remember(device, item, row)
         self.journal.add(row)
         self.observer.row_done(row)
@@ -164,6 +176,28 @@ class _Campaign:
             sustain_s=options.sustain_s,
         )
 
+    def _undisturbed(self, request: Measure, item: plan.Item, device: records.Device) -> records.Measurement:
+        """The row, measured again after a growing pause where it was disturbed and nobody else's time is needed."""
+        row = self._believed(self._measured(request, item, device), item)
+        for pause_s in RETRY_PAUSES_S:
+            if (
+                row.status not in DISTURBED
+                or request.mode == "sustained"
+                or not self._spare(request.budget_s + pause_s)
+            ):
+                break
+            self.observer.phase("again", row.reason)
+            time.sleep(pause_s)
+            again = self._believed(self._measured(request, item, device), item)
+            again.warnings.append(f"measured again: the time before it was {row.status} ({row.reason})")
+            row = again
+        return row
+
+    def _spare(self, seconds: float) -> bool:
+        """Whether so much is left beyond what the rows still to come may want."""
+        wanted_s = ROW_BUDGET_S[self.prepared.options.selection.suite] * (self.prepared.rows - self.done)
+        return self._remaining_s() - wanted_s > seconds
+
     def _measured(self, request: Measure, item: plan.Item, device: records.Device) -> records.Measurement:
         def on_progress(progress: Progress) -> None:
             self.observer.phase(progress.phase, progress.detail)
@@ -185,15 +219,38 @@ class _Campaign:
             if isinstance(reply, Measured):
                 if reply.device_lost:
                     self._restart()
-                return reply.measurement
+                return self._watched(reply)
             reason = reply.message if isinstance(reply, Refused) else f"unexpected answer {type(reply).__name__}"
             row = _not_measured(request, item, device, "failed", reason)
         return row
 
+    def _watched(self, reply: Measured) -> records.Measurement:
+        """The row with what telemetry says of its window."""
+        if reply.window_s is None:
+            return reply.measurement
+        watch = self.prepared.watches[reply.measurement.device]
+        return msgspec.structs.replace(reply.measurement, telemetry=watch.of_row(reply.window_s, reply.canaries))
+
+    def _believed(self, row: records.Measurement, item: plan.Item) -> records.Measurement:
+        """The row set against its rating, judged by its telemetry, and its losses named."""
+        denominators = self.prepared.denominators[row.device]
+        row = judge(rate_row(row, item.role, denominators), denominators=denominators, kind_of=kind_of)
+        so_far = self.journal.file.measurements
+        losses = explain(
+            row,
+            role=item.role,
+            denominators=denominators,
+            bandwidth_bytes_per_s=measured_bandwidth(so_far, row.device, row.cache),
+            memory_bytes_per_s=measured_bandwidth(so_far, row.device, "cold"),
+        )
+        return msgspec.structs.replace(row, losses=losses)
+
     def _restart(self) -> None:
         self.worker.kill()
         self.worker = new_worker(self.prepared.options)
-        describe(self.worker, self.prepared.options)
+        described = describe(self.worker, self.prepared.options)
+        for watch in self.prepared.watches.values():
+            watch.new_launch(described.canaries)
 
     def _remaining_s(self) -> float:
         budget = self.prepared.budget_s

@@ -5,7 +5,6 @@ Every way in which that can end is a status with a reason; nothing is raised pas
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -16,6 +15,7 @@ from bench.runner.row import Candidate, ProgressSink, Row, failure, record
 from bench.stats.droop import droop
 from bench.stats.intervals import thin
 from bench.stats.robust import median
+from bench.telemetry.canary import Probe
 from bench.timing import CachePlan, Expected, Timing, check_call, measure, plan_cache, prepare, screen
 from bench.timing.sustained import SLICES_KEPT, Sustained, sustain
 
@@ -34,9 +34,11 @@ FREE_MEMORY_SHARE: Final = 0.8
 """Of the free memory, what inputs, outputs and a float64 reference together may take."""
 
 
-def measure_row(request: Measure, device: records.Device, progress: ProgressSink) -> Measured:
+def measure_row(
+    request: Measure, device: records.Device, progress: ProgressSink, probe: Probe | None = None
+) -> Measured:
     """Measure one row: its record without rating, statuses from unsupported to ok, and what the parent needs beside."""
-    row = Row(request, device, progress)
+    row = Row(request, device, progress, probe)
     try:
         import torch
 
@@ -47,7 +49,7 @@ def measure_row(request: Measure, device: records.Device, progress: ProgressSink
         row.outcome.status, row.outcome.reason = failure(row.backend, error)
     finally:
         row.backend.empty_cache()
-    return Measured(measurement=record(row), window_s=row.outcome.window_s)
+    return Measured(measurement=record(row), window_s=row.outcome.window_s, canaries=row.outcome.canaries)
 
 
 def _measure(row: Row) -> None:
@@ -75,16 +77,14 @@ def _burst(row: Row, first: Inputs, winner: Candidate, call_s: float | None) -> 
     row.outcome.cache_reason = plan.why
     calls = _copies(row, first, winner, plan)
     row.progress("timing", winner.implementation.name)
-    started = time.monotonic()
-    timing = measure(
-        calls,
-        row.backend,
-        plan=plan,
-        capturable=winner.implementation.capturable,
-        budget_s=max(TIMED_MINIMUM_S, row.remaining_s()),
-    )
-    row.outcome.window_s = (started, time.monotonic())
-    return timing
+    with row.timed():
+        return measure(
+            calls,
+            row.backend,
+            plan=plan,
+            capturable=winner.implementation.capturable,
+            budget_s=max(TIMED_MINIMUM_S, row.remaining_s()),
+        )
 
 
 def _sustained(row: Row, winner: Candidate) -> Timing:
@@ -94,9 +94,8 @@ def _sustained(row: Row, winner: Candidate) -> Timing:
     row.progress("burst", winner.implementation.name)
     burst = measure([winner.call], row.backend, plan=plan, capturable=False, budget_s=BURST_BESIDE_S)
     row.progress("sustained", f"{row.request.sustain_s:g} s")
-    started = time.monotonic()
-    result = sustain(winner.call, row.backend, wall_s=row.request.sustain_s)
-    row.outcome.window_s = (started, time.monotonic())
+    with row.timed():
+        result = sustain(winner.call, row.backend, wall_s=row.request.sustain_s)
     row.outcome.sustained = _over_time(row, result, burst.to_time().median_s)
     return Timing.of_slices(result.per_call_s, result.calls, result.wall_s, warmup_s=burst.warmup_s + burst.timed_s)
 

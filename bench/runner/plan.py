@@ -74,7 +74,9 @@ def items(selection: Selection, plugins: Plugins, device: DeviceView, native: Se
         for position, case in enumerate(_cases(selection, kernel, device)):
             for precision in wanted:
                 rows.extend((position, item) for item in _items(selection, plugins, kernel, case, precision, device))
-    return [item for _, item in sorted(rows, key=lambda row: row[0])]
+    # Bandwidth first: the losses of every other row are set against it.
+    ordered = sorted(rows, key=lambda row: (row[0], row[1].role is not Role.BANDWIDTH))
+    return [item for _, item in ordered]
 
 
 def _items(

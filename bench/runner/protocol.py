@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from bench import records
+from bench.telemetry.canary import Canary
 
 
 class Describe(msgspec.Struct, kw_only=True, tag="describe"):
@@ -53,6 +54,8 @@ class Described(msgspec.Struct, kw_only=True, tag="described"):
     devices: list[records.Device]
     software: dict[str, str]
     pinning: dict[str, Any]
+    canaries: list[Canary] = []
+    """On a CPU: what the cores can do before anything is measured, the first reference of the launch."""
 
 
 class Refused(msgspec.Struct, kw_only=True, tag="refused"):
@@ -75,6 +78,8 @@ class Measured(msgspec.Struct, kw_only=True, tag="measured"):
     measurement: records.Measurement
     window_s: tuple[float, float] | None = None
     """Start and end of the timed calls by time.monotonic()."""
+    canaries: list[Canary] = []
+    """On a CPU: just before the timed calls and just after."""
     device_lost: bool = False
     """The device no longer answers this process (a sticky CUDA error): a new worker is needed."""
 

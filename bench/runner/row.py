@@ -13,6 +13,7 @@ from bench.devices import Backend, backend, view
 from bench.kernel import Call, DeviceView, Implementation, Inputs, Kernel
 from bench.kernel import Work as KernelWork
 from bench.runner.protocol import Measure
+from bench.telemetry.canary import Canary, Probe
 from bench.timing import Timing
 
 ProgressSink = Callable[[str, str], None]
@@ -32,6 +33,7 @@ class Outcome:
     sustained: records.Sustained | None = None
     window_s: tuple[float, float] | None = None
     """Start and end of the timed calls by time.monotonic(), which all processes of a machine share."""
+    canaries: list[Canary] = field(default_factory=list)
     cache_reason: str = ""
     spent_s: dict[str, float] = field(default_factory=dict)
 
@@ -57,7 +59,8 @@ class Candidate:
 class Row:
     """One row being measured: what the phases share."""
 
-    def __init__(self, request: Measure, device: records.Device, progress: ProgressSink) -> None:
+    def __init__(self, request: Measure, device: records.Device, progress: ProgressSink, probe: Probe | None) -> None:
+        self._probe = probe
         self.request = request
         self.started = time.perf_counter()
         self.progress = progress
@@ -72,6 +75,20 @@ class Row:
     def remaining_s(self) -> float:
         """What is left of the row's budget."""
         return self.request.budget_s - (time.perf_counter() - self.started)
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Around the timed calls: a canary before and after, and the window that telemetry is joined by."""
+        self._canary()
+        started = time.monotonic()
+        yield
+        self.outcome.window_s = (started, time.monotonic())
+        self._canary()
+
+    def _canary(self) -> None:
+        if self._probe is not None:
+            with self.outcome.phase("canary"):
+                self.outcome.canaries.append(self._probe.measure())
 
     def inputs(self) -> Inputs:
         """The inputs, from the run's seed."""

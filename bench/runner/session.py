@@ -6,7 +6,7 @@ Carrying the plan out is `bench.runner.campaign`.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
@@ -21,6 +21,9 @@ from bench.ratings import Tables, cpu_microarchitecture, load, ratings_for
 from bench.runner import host, plan
 from bench.runner.process import START_TIMEOUT_S, Worker, WorkerDied
 from bench.runner.protocol import Describe, Described, Refused
+from bench.runner.watch import Watch
+from bench.runner.watch import described as watched
+from bench.telemetry import Opened, open_sources
 
 DEFAULT_BUDGET_S: Final = {"quick": 100.0, "standard": None, "full": None}
 """Wall time of a whole run where the user names none: quick ends within two minutes, start-up included."""
@@ -71,6 +74,7 @@ class Prepared:
     denominators: dict[str, Denominators]
     items: dict[str, list[plan.Item]]
     launches: int
+    watches: dict[str, Watch]
     software: dict[str, str]
     pinning: dict[str, Any]
     budget_s: float | None
@@ -97,7 +101,8 @@ def prepare(options: Options, observer: Observer) -> Prepared:
     worker = new_worker(options)
     try:
         described = describe(worker, options)
-        devices, denominators = _rated(described.devices, tables, options.anonymize)
+        opened = {device.device: open_sources(device) for device in described.devices}
+        devices, denominators = _rated(described.devices, tables, opened, options.anonymize)
         items = {
             device.device: plan.items(options.selection, installed, view(device), list(device.precisions))
             for device in devices
@@ -105,6 +110,9 @@ def prepare(options: Options, observer: Observer) -> Prepared:
     except BaseException:
         worker.kill()
         raise
+    watches = {name: Watch(each) for name, each in opened.items()}
+    for watch in watches.values():
+        watch.new_launch(described.canaries)
     return Prepared(
         options=options,
         worker=worker,
@@ -112,6 +120,7 @@ def prepare(options: Options, observer: Observer) -> Prepared:
         denominators=denominators,
         items=items,
         launches=_launches(options, devices),
+        watches=watches,
         software=described.software,
         pinning=described.pinning,
         budget_s=options.budget_s or (DEFAULT_BUDGET_S[options.selection.suite] if options.mode == "burst" else None),
@@ -141,7 +150,7 @@ def describe(worker: Worker, options: Options) -> Described:
 
 
 def _rated(
-    found: Sequence[records.Device], tables: Tables, anonymize: bool
+    found: Sequence[records.Device], tables: Tables, opened: Mapping[str, Opened], anonymize: bool
 ) -> tuple[list[records.Device], dict[str, Denominators]]:
     """The devices with host, architecture and ratings filled in, and what their rows are set against."""
     devices, denominators = [], {}
@@ -152,6 +161,7 @@ def _rated(
             host=host.name(anonymize),
             unique_id=None if anonymize else device.unique_id,
             architecture=architecture or device.architecture,
+            details=watched(device, opened[device.device]),
         )
         ratings = ratings_for(named, tables)
         rated = msgspec.structs.replace(named, ratings=dict(ratings.peaks), rating_name=ratings.name)

@@ -30,6 +30,7 @@ from bench.runner.protocol import (
     Request,
     Stop,
 )
+from bench.telemetry.canary import Probe
 
 RECORDED_DISTRIBUTIONS: Final = (
     "torch",
@@ -41,6 +42,8 @@ RECORDED_DISTRIBUTIONS: Final = (
     "torch-mlu",
     "torch-musa",
 )
+REFERENCE_CANARIES: Final = 5
+"""Readings of the canary before a launch: the best of them is what the cores can do when nobody disturbs (ours)."""
 
 
 def main(read_fd: int, write_fd: int) -> None:
@@ -49,15 +52,17 @@ def main(read_fd: int, write_fd: int) -> None:
     _be_first_to_go()
     channel = Channel(read_fd, write_fd, expects=Request)
     devices: dict[str, records.Device] = {}
+    probe: Probe | None = None
     try:
         while not isinstance(request := channel.receive(), Stop):
             try:
                 if isinstance(request, Describe):
                     described = _describe(request)
+                    probe = _probe(described)
                     devices = {device.device: device for device in described.devices}
                     channel.send(described)
                 else:
-                    channel.send(_measure(request, devices, channel))
+                    channel.send(_measure(request, devices, channel, probe))
             except BenchError as error:
                 channel.send(Refused(message=str(error), exit_code=error.exit_code))
     except EndOfStream:
@@ -96,7 +101,16 @@ def _cores_in_use(found: Sequence[records.Device]) -> list[int]:
     return [device.units.in_use for device in found if device.kind == "cpu" and device.units.in_use]
 
 
-def _measure(request: Measure, devices: dict[str, records.Device], channel: Channel) -> Measured:
+def _probe(described: Described) -> Probe | None:
+    """The canary of a run on the processor, warmed and asked a few times: the launch's first reference."""
+    if not any(device.kind == "cpu" for device in described.devices):
+        return None
+    probe = Probe(int(described.pinning["torch_threads"]))
+    described.canaries = [probe.measure() for _ in range(REFERENCE_CANARIES)]
+    return probe
+
+
+def _measure(request: Measure, devices: dict[str, records.Device], channel: Channel, probe: Probe | None) -> Measured:
     from bench.devices import backend
     from bench.runner.measure import measure_row
 
@@ -104,7 +118,7 @@ def _measure(request: Measure, devices: dict[str, records.Device], channel: Chan
         channel.send(Progress(phase=phase, detail=detail))
 
     device = devices[request.device]
-    measured = measure_row(request, device, progress)
+    measured = measure_row(request, device, progress, probe if device.kind == "cpu" else None)
     if measured.measurement.status not in records.MEASURED:
         try:
             backend(device).synchronize()

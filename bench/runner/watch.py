@@ -1,0 +1,54 @@
+"""What telemetry says of the rows of one device: sampled here in the parent, joined to each row by its time window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bench import records
+from bench.analysis import observed
+from bench.telemetry import Opened, Sampler, summarize
+from bench.telemetry.canary import Canary
+
+
+class Watch:
+    """The telemetry of one device over a run: a sampler thread a source, and the canaries of the launch so far."""
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+        self._sampler = Sampler(opened.sources)
+        self._launch: list[Canary] = []
+
+    def start(self) -> None:
+        """Begin to sample."""
+        self._sampler.start()
+
+    def stop(self) -> None:
+        """End the threads and close their sources."""
+        self._sampler.stop()
+
+    def new_launch(self, canaries: Sequence[Canary]) -> None:
+        """A new worker process: its canaries are set against one another and not against the last one's."""
+        self._launch = list(canaries)
+
+    def of_row(self, window_s: tuple[float, float], canaries: Sequence[Canary]) -> dict[str, Any]:
+        """A record's `telemetry` over the window of its timed calls; canaries are those before and after it."""
+        self._launch.extend(canaries)
+        found = summarize(self._sampler.window(*window_s), window_s, canaries=canaries)
+        reference = observed.canary_reference([canary.to_record() for canary in self._launch])
+        if reference:
+            found["canary_reference"] = reference
+        return found
+
+
+def described(device: records.Device, opened: Opened) -> dict[str, Any]:
+    """For the device's line: which source tells what, what each refused, the settings that explain a figure later."""
+    sources = opened.sources
+    found: dict[str, Any] = {
+        "sources": {source.name: sorted(source.fields) for source in sources},
+        "versions": {source.name: source.version for source in sources if source.version},
+        "refused": {source.name: dict(source.refused) for source in sources if source.refused},
+        "settings": {source.name: values for source in sources if (values := dict(source.static()))},
+        "absent": dict(opened.absent),
+    }
+    return {**device.details, "telemetry": {key: value for key, value in found.items() if value}}
