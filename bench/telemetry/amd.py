@@ -5,6 +5,8 @@ Keys of amdsmi's answers changed over its versions; each is asked for under ever
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
@@ -19,6 +21,7 @@ PERIOD_S: Final = 0.1
 _SLOW_EVERY: Final = 10
 _VIOLATIONS: Final = ("prochot_thrm", "ppt_pwr", "socket_thrm", "vr_thrm", "hbm_thrm")
 """active_<name> of amdsmi_get_violation_status (MI300 and later)."""
+REASON_NOT_TOLD: Final = "reason_not_told"
 _HOTTEST_PLAUSIBLE_C: Final = 200
 """Some versions give temperatures in thousandths of a degree."""
 
@@ -26,8 +29,10 @@ _HOTTEST_PLAUSIBLE_C: Final = 200
 def open_source(device: Device) -> AmdSource:
     """The GPU at the record's PCI address. Raises NotAvailableError with the reason."""
     try:
-        import amdsmi
-    except (ImportError, KeyError, OSError) as error:  # without its shared library amdsmi fails in several ways
+        # Without its shared library amdsmi prints, and then fails in one of several ways (7.0.2: KeyError).
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            import amdsmi
+    except (ImportError, KeyError, OSError) as error:
         raise NotAvailableError(f"amdsmi can't be imported ({error}); ROCm ships it") from error
     return open_with(amdsmi, device, own_pids)
 
@@ -59,6 +64,14 @@ def energy_j(count: Mapping[str, Any]) -> float | None:
     """amdsmi_get_energy_count: accumulator (named "power" before 6.2.1) × counter_resolution, in microjoules."""
     ticks, resolution = number(count, "energy_accumulator", "power"), number(count, "counter_resolution")
     return None if ticks is None or not resolution else ticks * resolution / 1e6
+
+
+def reduced_status(metrics: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Where amdsmi (7.0 does) has made yes or no of the throttle bits: whether there is a reason, not which."""
+    status = metrics.get("indep_throttle_status")
+    if not isinstance(status, bool):
+        return None
+    return (REASON_NOT_TOLD,) if status else ()
 
 
 def active_violations(status: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -125,8 +138,7 @@ class AmdSource(ProbedSource):
         if not probe("throttle_bits", ("amdsmi_get_gpu_metrics_info", self._throttle_bits)):
             # Slow: this call has a time-out of its own (AmdSmiTimeoutException), so it can take long.
             violations = ("amdsmi_get_violation_status", self._violations)
-            if probe("throttle_reasons", violations, slow=True):
-                del self.refused["throttle_bits"]
+            probe("throttle_reasons", violations, ("amdsmi_get_gpu_metrics_info", self._throttled), slow=True)
         probe("memory_used_bytes", ("amdsmi_get_gpu_vram_usage", self._memory_used_bytes), slow=True)
         probe("other_processes", ("amdsmi_get_gpu_process_list", self._other_processes), slow=True)
         probe("ecc_errors", ("amdsmi_get_gpu_total_ecc_count", self._ecc_errors), slow=True)
@@ -150,6 +162,9 @@ class AmdSource(ProbedSource):
     def _throttle_bits(self) -> int | None:
         bits = number(self._smi.amdsmi_get_gpu_metrics_info(self._handle), "indep_throttle_status")
         return None if bits is None else int(bits)
+
+    def _throttled(self) -> tuple[str, ...] | None:
+        return reduced_status(self._smi.amdsmi_get_gpu_metrics_info(self._handle))
 
     def _violations(self) -> tuple[str, ...] | None:
         return active_violations(self._smi.amdsmi_get_violation_status(self._handle))

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from bench.telemetry.amd import AmdSource, active_violations, energy_j, open_with, temperature_c
+from bench.telemetry.amd import (
+    AmdSource,
+    active_violations,
+    energy_j,
+    open_source,
+    open_with,
+    reduced_status,
+    temperature_c,
+)
 from bench.telemetry.model import NotAvailableError
 from tests.factories import device
 
@@ -69,7 +79,29 @@ def test_where_the_bits_are_not_told_the_violations_are() -> None:
         source = opened(amdsmi_get_gpu_metrics_info=untold)
         sample = source.sample()
         assert (sample.throttle_bits, sample.throttle_reasons) == (None, ("ppt_pwr",))
-        assert "throttle_bits" not in source.refused
+        assert "throttle_bits" in source.refused
+        assert "throttle_reasons" in source.fields
+
+
+@pytest.mark.parametrize(("status", "reasons"), [(False, ()), (True, ("reason_not_told",))])
+def test_a_library_that_made_yes_or_no_of_the_bits_names_no_reason(status: bool, reasons: tuple[str, ...]) -> None:
+    untold = {"active_ppt_pwr": "N/A"}
+    metrics = {"indep_throttle_status": status}
+    sample = opened(amdsmi_get_gpu_metrics_info=metrics, amdsmi_get_violation_status=untold).sample()
+    assert (sample.throttle_bits, sample.throttle_reasons) == (None, reasons)
+    assert reduced_status({"indep_throttle_status": 5}) is None
+    assert reduced_status({}) is None
+
+
+def test_a_library_without_its_driver_prints_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "amdsmi.py").write_text("print('Unable to find libamd_smi.so')\nraise KeyError('libamd_smi.so')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "amdsmi", raising=False)
+    with pytest.raises(NotAvailableError, match=r"libamd_smi\.so"):
+        open_source(CARD)
+    assert capsys.readouterr() == ("", "")
 
 
 def test_neither_told_is_unknown() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -174,3 +176,14 @@ def test_a_device_of_an_unknown_kind_still_has_its_host() -> None:
     opened = open_sources(device(device="sdaa:0", kind="sdaa", vendor="tecorigin"))
     assert [source.name for source in opened.sources] in (["proc"], ["psutil"])
     assert not opened.sources[0].fields & {"clock_hz", "temperature_c", "throttle_reasons"}
+
+
+def test_the_parent_samples_without_torch_and_without_any_vendors_library() -> None:
+    script = (
+        "import sys; from bench.records import Device, Units; from bench.telemetry import Sampler, open_sources;"
+        "cpu = Device(device='cpu', kind='cpu', name='', units=Units(kind='core', in_use=1));"
+        "Sampler(open_sources(cpu).sources).stop();"
+        "print(sorted({'torch', 'numpy', 'pynvml', 'amdsmi'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "[]\n"
