@@ -87,6 +87,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="wall time of the whole run (quick: 100)",
     )
     how.add_argument(
+        "--lock-clocks",
+        type=_integer("--lock-clocks", 100, 10_000),
+        metavar="MHZ",
+        help="hold an NVIDIA GPU's clock for the run (needs root); such a run claims no share of the rating",
+    )
+    how.add_argument(
         "--case-timeout",
         type=_positive("--case-timeout", "seconds"),
         metavar="SECONDS",
@@ -189,6 +195,7 @@ def _options(args: argparse.Namespace) -> Options:
         threads=args.threads,
         seed=args.seed,
         budget_s=args.budget,
+        lock_clocks_mhz=args.lock_clocks,
         case_timeout_s=args.case_timeout,
         memory_limit_bytes=int(args.memory_limit * 1e9) if args.memory_limit else None,
         ratings=tuple(args.ratings),

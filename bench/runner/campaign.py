@@ -15,6 +15,7 @@ from bench.analysis.utilization import rate_row
 from bench.analysis.validity import judge
 from bench.errors import BenchError
 from bench.runner import host, plan
+from bench.runner.clocks import ClockLock, labelled
 from bench.runner.journal import Journal
 from bench.runner.process import MemoryExceeded, WorkerDied
 from bench.runner.protocol import Measure, Measured, Progress, Refused
@@ -39,6 +40,12 @@ def execute(
     With `earlier`, what the file at `path` holds already, only the rows that it lacks are measured and appended.
     Ctrl-C ends the run cleanly: the file gets an `end` line with status interrupted, and KeyboardInterrupt goes on up.
     """
+    lock = ClockLock(prepared.devices[0] if len(prepared.devices) == 1 else None, prepared.options.lock_clocks_mhz)
+    with lock:
+        return _execute(prepared, path, observer, earlier)
+
+
+def _execute(prepared: Prepared, path: Path, observer: Observer, earlier: records.RunFile | None) -> records.RunFile:
     if earlier is None:
         journal = Journal.new(path, _run_record(prepared, path), prepared.devices, prepared.started)
     else:
@@ -243,7 +250,9 @@ class _Campaign:
             bandwidth_bytes_per_s=measured_bandwidth(so_far, row.device, row.cache),
             memory_bytes_per_s=measured_bandwidth(so_far, row.device, "cold"),
         )
-        return msgspec.structs.replace(row, losses=losses)
+        row = msgspec.structs.replace(row, losses=losses)
+        mhz = self.prepared.options.lock_clocks_mhz
+        return row if mhz is None else labelled(row, mhz)
 
     def _restart(self) -> None:
         self.worker.kill()

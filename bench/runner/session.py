@@ -47,6 +47,7 @@ class Options:
     threads: int | None = None
     seed: int = 0
     budget_s: float | None = None
+    lock_clocks_mhz: int | None = None
     case_timeout_s: float | None = None
     memory_limit_bytes: int | None = None
     ratings: tuple[Path, ...] = ()
