@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from bench import METHOD_VERSION, __version__, plugins, records
+from bench.analysis.energy import with_energy
 from bench.analysis.losses import explain
 from bench.analysis.roofline import measured_bandwidth
 from bench.analysis.utilization import rate_row
@@ -54,7 +55,7 @@ def _execute(prepared: Prepared, path: Path, observer: Observer, earlier: record
     campaign = _Campaign(prepared, journal, observer)
     try:
         for watch in prepared.watches.values():
-            watch.start()
+            watch.start(idle=prepared.options.mode == "sustained")
         campaign.run()
         campaign.worker.stop()
         journal.end("complete", campaign.left_out())
@@ -236,7 +237,8 @@ class _Campaign:
         if reply.window_s is None:
             return reply.measurement
         watch = self.prepared.watches[reply.measurement.device]
-        return msgspec.structs.replace(reply.measurement, telemetry=watch.of_row(reply.window_s, reply.canaries))
+        row = msgspec.structs.replace(reply.measurement, telemetry=watch.of_row(reply.window_s, reply.canaries))
+        return with_energy(row)
 
     def _believed(self, row: records.Measurement, item: plan.Item) -> records.Measurement:
         """The row set against its rating, judged by its telemetry, and its losses named."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from bench import records
 from bench.analysis import observed
 from bench.telemetry import Opened, Sampler, summarize
 from bench.telemetry.canary import Canary
+
+IDLE_S: Final = 1.0
+"""Ten updates of a slow power sensor."""
 
 
 class Watch:
@@ -18,10 +22,17 @@ class Watch:
         self._opened = opened
         self._sampler = Sampler(opened.sources)
         self._launch: list[Canary] = []
+        self._idle_power_w: float | None = None
 
-    def start(self) -> None:
-        """Begin to sample."""
+    def start(self, *, idle: bool = False) -> None:
+        """Begin to sample; with `idle`, a second before anything runs, for the power that is drawn without work."""
         self._sampler.start()
+        if idle and any({"power_w", "energy_j"} & source.fields for source in self._opened.sources):
+            begin_s = time.monotonic()
+            time.sleep(IDLE_S)
+            window_s = (begin_s, time.monotonic())
+            energy = summarize(self._sampler.window(*window_s), window_s).get("energy")
+            self._idle_power_w = energy["mean_power_w"] if energy else None
 
     def stop(self) -> None:
         """End the threads and close their sources."""
@@ -38,6 +49,8 @@ class Watch:
         reference = observed.canary_reference([canary.to_record() for canary in self._launch])
         if reference:
             found["canary_reference"] = reference
+        if self._idle_power_w is not None:
+            found["idle_power_w"] = self._idle_power_w
         return found
 
 
