@@ -11,7 +11,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,11 +25,11 @@ from bench.telemetry.burst import Burst, burst_for
 
 _BURST_S: Final = 0.001
 """Long against a call through ctypes (1 µs), short against a time slice (some ms)."""
-_CLOCK_BURSTS: Final = 5
+_CLOCK_BURSTS, _CLOCK_BURST_S = 12, 0.0004
+"""Many and short: one that runs undisturbed is enough, and timing it costs a four-hundredth."""
 _FMA_BURSTS: Final = 7
-_ROUNDS: Final = 5
-_ROUND_S, _ROUND_PER_THREAD_S = 0.001, 50e-6
-"""Of all threads together: long against the tens of µs by which each starts after the one before."""
+_TOGETHER_BURSTS: Final = 8
+"""Of each thread, one after the other: threads start up to milliseconds apart where a virtual CPU has to be woken."""
 _WARM_UP_S: Final = 0.02
 """Once, when the canary is made: wide units and clocks need some ms to come up."""
 
@@ -49,7 +49,7 @@ class Canary:
     fma_flops_one: float | None = None
     """FP32 operations per second of one thread alone: the median burst, so that one interrupt does not count."""
     fma_flops_all: float | None = None
-    """… of all threads at once, added up: the median round."""
+    """… of all threads at once, added up: each by its median burst."""
     clock_hz_all: float | None = None
     """The mean clock over all threads at once: a thread that waits for its CPU lowers it, shared units do not."""
     involuntary_switches: int | None = None
@@ -78,7 +78,7 @@ class Canary:
 
 
 class Probe:
-    """The canary's machine code, made and sized once; `measure` takes 25 to 35 ms each time."""
+    """The canary's machine code, made and sized once; `measure` takes 30 to 60 ms each time."""
 
     def __init__(self, threads: int, isa: Collection[str] | None = None) -> None:
         """`threads` as the kernels have them; `isa` a CPU's flags, read from /proc/cpuinfo where not given."""
@@ -90,15 +90,15 @@ class Probe:
         self._burst = _ready(burst_for(machine, sys.platform, identity.isa if isa is None else isa), self._why)
 
     def measure(self) -> Canary:
-        """The clock, of one thread and of all, then the units, of one and of all; each takes 5 to 10 ms."""
+        """The clock, of one thread and of all, then the units, of one and of all; each takes 5 to 20 ms."""
         start_s = time.monotonic()
         clock_hz = clock_all_hz = one = together = None
         if self._chain is not None:
-            clock_hz = max(self._chain.rate() for _ in range(_CLOCK_BURSTS))
-            clock_all_hz = _together(self._chain, self.threads) / self.threads
+            clock_hz = max(self._chain.rate(_CLOCK_BURST_S) for _ in range(_CLOCK_BURSTS))
+            clock_all_hz = _together(self._chain, self.threads, _CLOCK_BURST_S) / self.threads
         if self._burst is not None:
             one = statistics.median(self._burst.rate() for _ in range(_FMA_BURSTS))
-            together = one if self.threads == 1 else _together(self._burst, self.threads)
+            together = one if self.threads == 1 else _together(self._burst, self.threads, _BURST_S)
         return Canary(
             time_s=start_s,
             seconds=time.monotonic() - start_s,
@@ -164,32 +164,47 @@ def _ready(found: Chain | Burst | str, why: list[str]) -> _Loop | None:
         return None
 
 
-def _together(loop: _Loop, threads: int) -> float:
+def _together(loop: _Loop, threads: int, seconds: float) -> float:
     """The sum of the rates of `threads` threads that run at once (ctypes releases the interpreter's lock).
 
-    The median of several rounds: in one alone an interrupt on one core would pass for a neighbour.
+    Of each thread the median burst, so that an interrupt on one core does not pass for a neighbour.
     """
-    if threads == 1:
-        return statistics.median(loop.rate() for _ in range(_ROUNDS))
-    rates = [[0.0] * threads for _ in range(_ROUNDS)]
+    sung: list[list[tuple[float, float, float]]] = [[] for _ in range(threads)]
     barrier = threading.Barrier(threads)
     pins = _pins(threads)
-    seconds = _ROUND_S + threads * _ROUND_PER_THREAD_S
 
     def sing(index: int) -> None:
         if pins:
             # Threads that wake together may be put on one CPU for a moment, and would pass for siblings.
             os.sched_setaffinity(0, {pins[index]})
-        for turn in rates:
-            barrier.wait()
-            turn[index] = loop.rate(seconds)
+        barrier.wait()
+        for _ in range(_TOGETHER_BURSTS):
+            start_s = time.perf_counter()
+            rate = loop.rate(seconds)
+            sung[index].append((start_s, time.perf_counter(), rate))
 
     choir = [threading.Thread(target=_quietly(sing, index, barrier)) for index in range(threads)]
     for thread in choir:
         thread.start()
     for thread in choir:
         thread.join()
-    return statistics.median(sum(turn) for turn in rates)
+    return together_rate(sung)
+
+
+def together_rate(sung: Sequence[Sequence[tuple[float, float, float]]]) -> float:
+    """The sum over threads of the median of (start, end, rate) bursts that ran while every thread did.
+
+    A thread none of whose bursts did is judged by all of them; one that has none adds nothing.
+    """
+    at_work = [bursts for bursts in sung if bursts]
+    if not at_work:
+        return 0.0
+    begin, end = max(bursts[0][0] for bursts in at_work), min(bursts[-1][1] for bursts in at_work)
+    total = 0.0
+    for bursts in at_work:
+        shared = [rate for start_s, end_s, rate in bursts if start_s >= begin and end_s <= end]
+        total += statistics.median(shared or [rate for _, _, rate in bursts])
+    return total
 
 
 def _quietly(sing: Callable[[int], None], index: int, barrier: threading.Barrier) -> Callable[[], None]:

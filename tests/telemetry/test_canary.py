@@ -13,7 +13,7 @@ import pytest
 
 from bench.devices.host import normalized_machine
 from bench.telemetry.burst import Burst, avx2_burst, avx512_burst, burst_for, neon_burst
-from bench.telemetry.canary import Canary, Probe, own_involuntary_switches
+from bench.telemetry.canary import Canary, Probe, own_involuntary_switches, together_rate
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,23 @@ def test_the_ratio_tells_cores_from_siblings() -> None:
     assert Canary(0, 0, 2, fma_flops_one=100e9, fma_flops_all=200e9).siblings_ratio == 2
     assert Canary(0, 0, 2, fma_flops_one=100e9, fma_flops_all=100e9).siblings_ratio == 1
     assert Canary(0, 0, 2, fma_flops_one=96e9, clock_hz=3e9).flops_per_cycle == 32
+
+
+def test_only_bursts_that_ran_beside_all_others_count() -> None:
+    # The second thread woke late: alone, the first ran at 100; together both run at 50.
+    early = [(0.0, 1.0, 100.0), (1.0, 2.0, 100.0), (2.0, 3.0, 50.0), (3.0, 4.0, 50.0), (4.0, 5.0, 50.0)]
+    late = [(1.5, 2.5, 50.0), (2.5, 3.5, 50.0), (3.5, 4.5, 50.0), (4.5, 5.5, 100.0)]
+    assert together_rate([early, late]) == 100.0
+
+
+def test_one_interrupt_is_no_neighbour_and_a_thread_that_failed_adds_nothing() -> None:
+    steady = [(float(index), index + 1.0, 100.0) for index in range(5)]
+    jolted = [(start, end, 10.0 if start == 2.0 else rate) for start, end, rate in steady]
+    assert together_rate([steady, jolted]) == 200.0
+    assert together_rate([steady, []]) == 100.0
+    assert together_rate([[], []]) == 0.0
+    apart = [(start + 100, end + 100, rate) for start, end, rate in steady]
+    assert together_rate([steady, apart]) == 200.0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no getrusage")
