@@ -136,13 +136,13 @@ class ProcessTree:
 
     def _tasks(self, pid: int) -> list[str]:
         try:
-            return os.listdir(f"{self._proc}/{pid}/task")  # noqa: PTH208  # ten times a second: no objects wanted
+            return os.listdir(f"{self._proc}/{pid}/task")  # noqa: PTH208  # asked so often that objects cost
         except OSError:
             return []
 
     def _children_listed(self) -> bool:
         """Whether the kernel lists children (CONFIG_PROC_CHILDREN): distributions' do, those of small guests don't."""
-        return any(os.path.exists(f"{self._proc}/{pid}/task/{pid}/children") for pid in self._roots)  # noqa: PTH110
+        return any(os.path.exists(f"{self._proc}/{pid}/task/{pid}/children") for pid in self._roots)  # noqa: PTH110  # as below
 
     def _children(self, pid: int) -> list[int]:
         lists = (read_now(f"{self._proc}/{pid}/task/{task}/children") for task in self._tasks(pid))
