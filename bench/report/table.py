@@ -14,20 +14,21 @@ from typing import Final
 from bench import records
 from bench.analysis.summary import Best, Series, best, series
 from bench.report.numbers import percent, prefix, short_case, with_interval
+from bench.report.waterfall import loss_reason, loss_words
 
 Defaults = Mapping[str, Mapping[str, int | str | None]]
 """kernel → the default of each field of its cases: fields at their default are not shown."""
 
-NARROW: Final = 100
+NARROW: Final = 110
 """Columns below which the table leaves out what the summary or the file says as well."""
-DROPPED_WHEN_NARROW: Final = ("implementation", "rated")
+DROPPED_WHEN_NARROW: Final = ("implementation", "rated", "loss")
 RIGHT_ALIGNED: Final = ("rate", "rated", "share")
 CSV_COLUMNS: Final = (
     *("id", "device", "launch", "kernel", "case", "precision", "accumulate", "implementation", "data", "cache"),
     *("status", "reason", "operations", "bytes", "median_s", "ci95_low_s", "ci95_high_s", "samples"),
     *("operations_per_s", "bytes_per_s", "rated_operations_per_s", "rated_bytes_per_s", "utilization"),
 )
-ASCII: Final = str.maketrans({"±": "+-", "×": "x", "–": "-", "…": "...", "·": "*", "≥": ">=", "≤": "<="})
+ASCII: Final = str.maketrans({"±": "+-", "−": "-", "×": "x", "–": "-", "…": "...", "·": "*", "≥": ">=", "≤": "<="})
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,14 @@ class Cells:
     rate: str
     rated: str
     share: str
+    loss: str
     status: str
     note: str
 
 
-HEADERS: Final = Cells("kernel", "case", "precision", "implementation", "rate", "rated", "% of rated", "status", "note")
+HEADERS: Final = Cells(
+    "kernel", "case", "precision", "implementation", "rate", "rated", "% of rated", "largest loss", "status", "note"
+)
 SOURCE_SHOWN: Final = 150
 """Characters of a rating's source below the table; the run file has all of it."""
 NOISY: Final = "noisy: the median is known less closely than ±0.5 %; ± says how closely, the run file why"
@@ -168,6 +172,7 @@ def _one_row(one: Series, defaults: Defaults, factor: float, letter: str) -> Cel
         rate=rate,
         rated=rated,
         share=percent(one.utilization) if one.value is not None else "–",
+        loss=loss_words(one),
         status=one.status,
         note=_note(one),
     )
@@ -176,7 +181,9 @@ def _one_row(one: Series, defaults: Defaults, factor: float, letter: str) -> Cel
 def _note(one: Series) -> str:
     """Why the row is as it is, and by which unit it was carried. Noise is in the ± already."""
     reason = "" if one.status == "noisy" else one.reason
-    return "; ".join(filter(None, (reason, one.carried_by, _sustained_words(one))))
+    # What the kernel itself loses is the plain case, and says no more than its ratio does.
+    loss = "" if loss_words(one).startswith("kernel") else loss_reason(one)
+    return "; ".join(filter(None, (reason, one.carried_by, loss, _sustained_words(one))))
 
 
 def _sustained_words(one: Series) -> str:

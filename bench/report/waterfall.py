@@ -29,9 +29,9 @@ SOURCE_SHOWN: Final = 60
 
 
 def loss_words(one: Series) -> str:
-    """The factor that costs a series most, as stored in its row: "clock 77 %"; "" where nothing is known or lost."""
+    """The factor that costs a series most, as stored in its row: "clock −23 %"; "" where nothing is known or lost."""
     worst = largest(explained_row(one).losses or [])
-    return f"{worst.factor} {percent(worst.ratio)}" if worst and 1 - worst.ratio >= NOTHING_LOST else ""
+    return f"{worst.factor} −{percent(1 - worst.ratio)}" if worst and 1 - worst.ratio >= NOTHING_LOST else ""
 
 
 def loss_reason(one: Series) -> str:

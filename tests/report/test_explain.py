@@ -155,7 +155,7 @@ def test_what_the_row_stored_stands_until_the_file_knows_more() -> None:
 
 def test_the_table_gets_the_largest_loss_in_a_word_and_its_reason() -> None:
     (one,) = series([with_losses(capped())])
-    assert loss_words(one) == "clock 77 %"
+    assert loss_words(one) == "clock −23 %"
     assert loss_reason(one) == "1,830 → 1,410 MHz: power cap in 83 % of samples"
     (unexplained,) = series([measurement()])
     assert loss_words(unexplained) == "" and loss_reason(unexplained) == ""
