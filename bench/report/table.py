@@ -6,7 +6,7 @@ import csv
 import io
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, product
 from string import ascii_lowercase
 from typing import Final
@@ -19,9 +19,13 @@ from bench.report.waterfall import loss_reason, loss_words
 Defaults = Mapping[str, Mapping[str, int | str | None]]
 """kernel → the default of each field of its cases: fields at their default are not shown."""
 
-NARROW: Final = 110
+NARROW: Final = 140
 """Columns below which the table leaves out what the summary or the file says as well."""
 DROPPED_WHEN_NARROW: Final = ("implementation", "rated", "loss")
+TEXT_LEAST: Final = 50
+"""Columns that the lines below the table are wrapped to on the narrowest terminal."""
+CASE_LEAST: Final = 16
+"""Columns that the cases keep on the narrowest terminal."""
 RIGHT_ALIGNED: Final = ("rate", "rated", "share")
 CSV_COLUMNS: Final = (
     *("id", "device", "launch", "kernel", "case", "precision", "accumulate", "implementation", "data", "cache"),
@@ -50,6 +54,8 @@ class Cells:
 HEADERS: Final = Cells(
     "kernel", "case", "precision", "implementation", "rate", "rated", "% of rated", "largest loss", "status", "note"
 )
+SHORT_HEADERS: Final = replace(HEADERS, precision="prec.", share="share")
+"""Headers where the table is narrow."""
 SOURCE_SHOWN: Final = 150
 """Characters of a rating's source below the table; the run file has all of it."""
 NOISY: Final = "noisy: the median is known less closely than ±0.5 %; ± says how closely, the run file why"
@@ -61,7 +67,7 @@ def terminal(run: records.RunFile, defaults: Defaults, width: int, ascii_only: b
     table, notes = _table(all_series, defaults, width)
     parts = [_headline(run), "", table, ""]
     for line in [*notes, *([""] if notes else []), *_summary(all_series), *_footnotes(run, all_series)]:
-        parts += textwrap.wrap(line, max(width, NARROW // 2), subsequent_indent="    ") or [""]
+        parts += textwrap.wrap(line, max(width, TEXT_LEAST), subsequent_indent="    ") or [""]
     text = "\n".join(parts).rstrip()
     return text.translate(ASCII) if ascii_only else text
 
@@ -124,9 +130,10 @@ def _device_words(device: records.Device) -> str:
 
 
 def _table(all_series: Sequence[Series], defaults: Defaults, width: int) -> tuple[str, list[str]]:
-    """The table and the notes that its last column names by letter: reasons are long, and shared by many rows."""
-    from tabulate import tabulate
+    """The table and the notes that its last column names by letter: reasons are long, and shared by many rows.
 
+    Where the terminal is narrower than the table, the cases take several lines.
+    """
     cells = _cells(all_series, defaults)
     if not cells:
         return "nothing was measured", []
@@ -134,13 +141,29 @@ def _table(all_series: Sequence[Series], defaults: Defaults, width: int) -> tupl
     letters = dict(zip(notes, _letters(), strict=False))
     columns = [name for name in Cells.__dataclass_fields__ if width >= NARROW or name not in DROPPED_WHEN_NARROW]
     body = [[getattr(row, name) for name in columns[:-1]] + [letters.get(row.note, "")] for row in cells]
-    headers = [getattr(HEADERS, name) for name in columns]
+    headers = [getattr(HEADERS if width >= NARROW else SHORT_HEADERS, name) for name in columns]
     align = ["right" if name in RIGHT_ALIGNED else "left" for name in columns]
     if len({one.first.device for one in all_series}) > 1:
         body = [[one.first.device, *row] for one, row in zip(all_series, body, strict=True)]
         headers, align = ["device", *headers], ["left", *align]
-    table = tabulate(body, headers=headers, tablefmt="simple", colalign=align, disable_numparse=True)
-    return str(table), [f"{letter}  {note}" for note, letter in letters.items()]
+    if width < NARROW:  # the note's letter goes beside the status
+        body = [[*row[:-2], f"{row[-2]} {row[-1]}".rstrip()] for row in body]
+        headers, align = headers[:-1], align[:-1]
+    table = _laid_out(body, headers, align)
+    excess = max(map(len, table.split("\n"))) - width
+    if excess > 0:
+        place = headers.index(HEADERS.case)
+        room = max(CASE_LEAST, max(len(row[place]) for row in body) - excess)
+        for row in body:
+            row[place] = textwrap.fill(row[place], room, break_long_words=False, break_on_hyphens=False)
+        table = _laid_out(body, headers, align)
+    return table, [f"{letter}  {note}" for note, letter in letters.items()]
+
+
+def _laid_out(body: Sequence[Sequence[str]], headers: Sequence[str], align: Sequence[str]) -> str:
+    from tabulate import tabulate
+
+    return str(tabulate(body, headers=headers, tablefmt="simple", colalign=align, disable_numparse=True))
 
 
 def _letters() -> Iterator[str]:
@@ -239,9 +262,21 @@ def _footnotes(run: records.RunFile, all_series: Sequence[Series]) -> list[str]:
         lines.append("this run has no end: it was killed, or is still going on")
     elif run.end.status != "complete" or run.end.reason:
         lines.append(f"run {run.end.status}: {run.end.reason}")
+    if run.end is not None and run.end.exit_code == 4:
+        lines.append(_unstable(run.measurements))
     if run.truncated:
         lines.append("an unfinished last line was ignored")
     return lines
+
+
+def _unstable(rows: Sequence[records.Measurement]) -> str:
+    """Why a run that measured everything still ends with exit code 4."""
+    timed = [row for row in rows if row.status in records.MEASURED]
+    unstable = [row for row in timed if row.status in records.UNSTABLE or row.quarantine]
+    return (
+        f"unstable (exit code 4): {len(unstable)} of {len(timed)} timed rows were disturbed and are not ranked; "
+        "`python -m bench doctor` says what to mend"
+    )
 
 
 def _sources(all_series: Sequence[Series]) -> list[str]:

@@ -39,6 +39,23 @@ def test_the_table_says_what_was_measured_and_the_best_of_each_precision() -> No
     assert "rated FP32, FP16 (computed: a formula)" in text
 
 
+@pytest.mark.parametrize("width", [80, 100, 120, 140])
+def test_a_table_of_long_cases_fits_the_terminal(width: int) -> None:
+    case: dict[str, int | str] = {"heads": 12, "kv_heads": 12, "q_len": 1024, "kv_len": 1024, "head_dim": 128}
+    rows = [measurement(kernel="attention", case=case, status="contended", reason="a neighbour took half")]
+    text = table.terminal(run_file(rows), {}, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "q_len=kv_len=1024" in text and "contended" in text
+
+
+def test_an_unstable_run_says_why_it_ends_with_4() -> None:
+    rows = [measurement(), measurement(status="contended", reason="a neighbour took half")]
+    run = run_file(rows)
+    run.end = records.End(status="complete", counts={}, exit_code=records.exit_code(rows))
+    text = " ".join(table.terminal(run, DEFAULTS, 120).split())
+    assert "unstable (exit code 4): 1 of 2 timed rows were disturbed" in text
+
+
 def test_ascii_output_has_no_other_characters() -> None:
     assert table.terminal(run_file(ROWS), DEFAULTS, 120, ascii_only=True).isascii()
 
