@@ -6,6 +6,7 @@ Only the command that is asked for is imported, so that `--help` costs no more t
 from __future__ import annotations
 
 import argparse
+import codecs
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from typing import Final, NoReturn
 from bench.errors import BenchError, UsageError, unknown_name
 
 EXIT_INTERRUPTED: Final = 130
+SPELL_OUT: Final = "bench.spell-out"
+"""Our handler of characters that an encoding lacks."""
 
 COMMANDS: Final[dict[str, str]] = {
     "run": "measure the device present and set it against its rated peak",
@@ -52,7 +55,9 @@ def main(argv: Sequence[str]) -> int:
         sys.stdout.flush()
     except BenchError as error:
         if debug:
-            raise
+            import traceback
+
+            traceback.print_exc()
         print(f"bench: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
@@ -120,7 +125,17 @@ def _version() -> str:
 
 
 def _tolerate_any_encoding() -> None:
-    """A terminal without UTF-8 shows `?` for a character it lacks instead of ending the run with an error."""
+    """A terminal without UTF-8 shows `x` for `×`, and `?` where there is no such spelling, instead of an error."""
+    codecs.register_error(SPELL_OUT, _spell_out)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=SPELL_OUT)
+
+
+def _spell_out(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    from bench.report.table import ASCII
+
+    lacking = error.object[error.start : error.end].translate(ASCII)
+    return lacking.encode("ascii", "replace").decode("ascii"), error.end

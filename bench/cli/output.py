@@ -31,7 +31,7 @@ def print_run(path: Path, run: records.RunFile, form: str) -> None:
     """Print a run that lies at `path` in the format asked for."""
     if form == "json":
         for line in records.lines(path):
-            sys.stdout.write(line.decode())
+            _write_utf8(line)
         return
     from bench.report import table
 
@@ -41,6 +41,15 @@ def print_run(path: Path, run: records.RunFile, form: str) -> None:
         print(table.markdown(run, kernel_defaults()))
     else:
         print(table.terminal(run, kernel_defaults(), _width(), ascii_only=not _speaks_utf8()))
+
+
+def _write_utf8(line: bytes) -> None:
+    """JSON is UTF-8 whatever the terminal speaks."""
+    raw = getattr(sys.stdout, "buffer", None)
+    if raw is None:  # a stream of text only, such as io.StringIO
+        sys.stdout.write(line.decode())
+    else:
+        raw.write(line)
 
 
 def print_explanation(run: records.RunFile) -> None:

@@ -55,6 +55,7 @@ def test_wrong_usage_is_exit_2_and_one_line(cli: Cli, arguments: list[str], word
 def test_debug_shows_the_traceback(cli: Cli) -> None:
     result = cli("show", "absent.jsonl", "--debug")
     assert "Traceback" in result.err
+    assert result.code == 3
 
 
 def test_version(cli: Cli) -> None:
