@@ -299,7 +299,7 @@ class Kernel(ABC):
         known = {f.name: f for f in cls.fields}
         for name in given:
             if name not in known:
-                raise unknown_name(f"--case: {cls.name} has no such field:", name, known)
+                raise unknown_name(f"--case: {cls.name} has no such field", name, known)
         case = {f.name: _field_value(cls.name, f, given.get(f.name)) for f in cls.fields}
         reason = cls().rejects(case)
         if reason:
@@ -318,7 +318,7 @@ def _field_value(kernel: str, spec: Field, given: int | str | None) -> int | str
         return spec.default
     if spec.choices:
         if given not in spec.choices:
-            raise unknown_name(f"--case: {spec.name}:", str(given), spec.choices)
+            raise unknown_name(f"--case: {spec.name}", str(given), spec.choices)
         return given
     try:
         value = int(given)
