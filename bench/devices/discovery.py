@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -22,6 +23,7 @@ def discover(selection: str = "auto") -> list[Device]:
     (saying what is present, and why the device is not) for what is well-formed and absent.
     """
     chosen = parse_selection(selection)
+    _import_torch_quietly()
     if chosen.type == "cpu":
         if chosen.index:
             raise UnavailableError(f"--device: {selection!r} is absent: the processor is one device, cpu")
@@ -32,6 +34,13 @@ def discover(selection: str = "auto") -> list[Device]:
     if chosen.type == "auto":
         return [identify(*present[0])] if present else [identify("cpu", 0)]
     return [*(identify(kind, index) for kind, index in present), identify("cpu", 0)]
+
+
+def _import_torch_quietly() -> None:
+    """torch without NumPy, which nothing here needs, warns of that when it is imported."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
+        importlib.import_module("torch")
 
 
 def identify(kind: str, index: int) -> Device:
