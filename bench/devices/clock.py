@@ -24,6 +24,9 @@ CHAIN_LENGTH: Final = 512
 """Instructions of the chain per turn of the loop: the loop's own two vanish beside it."""
 _BURST_S: Final = 0.002
 """Long against a ctypes call (about 1 µs), short against a time slice, so that some bursts run undisturbed."""
+_RATING_S: Final = 0.3
+"""For the clock that a rating is computed from. The first 0.06 s of one run on a shared machine gave 2.53 GHz where the
+runs around it had 3.14 to 3.22, and its shares of the rated figure came out a quarter too high."""
 _X86_LATENCY: Final = 3
 """Cycles of `imul r32, r32`: Intel since Nehalem and its small cores, AMD and Hygon since Zen (uops.info, IMUL_R32_R32;
 Agner Fog, Instruction tables). The 64-bit form takes longer on the small cores, an addition can be folded at rename."""
@@ -130,7 +133,7 @@ def cpu_clock(details: Mapping[str, Any], root: Path = Path("/")) -> Clock:
     `details` is the device's: cpu_vendor and cpu_family decide which chain has a known latency.
     """
     maximum = cpufreq_maximum_hz(root)
-    return Clock(hz=maximum, source="cpufreq") if maximum else measured_clock(details=details)
+    return Clock(hz=maximum, source="cpufreq") if maximum else measured_clock(_RATING_S, details)
 
 
 def _own_details() -> Mapping[str, Any]:
