@@ -99,7 +99,8 @@ def _print_match(args: argparse.Namespace, tables: Any) -> int:
     if args.format == "json":
         _print_json({"match": _row(entry) if entry else None, **({"reason": reason} if reason else {})})
     elif entry is None:
-        print(f"No row: {reason}.\nTo rate it, {HOW_TO_ADD.format(name=args.match)} (docs/ratings.md).")
+        how = HOW_TO_ADD.format(name=args.match, figure="fp16_tflops = 100")
+        print(f"No row: {reason}.\nTo rate it, {how} (docs/ratings.md).")
     else:
         _print_table([[k, v] for k, v in _facts(entry)], ["", entry.name], args.format)
     return EXIT_OK

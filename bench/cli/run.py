@@ -30,6 +30,7 @@ The table goes to stdout, progress to stderr; the run file keeps every sample, c
 
 MAXIMUM_LAUNCHES = 1000
 MAXIMUM_SEED = 2**31 - 1
+MAXIMUM_SUSTAIN_S = 86_400.0  # a day for one row
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument(
         "--sustain",
-        type=_positive("--sustain", "seconds"),
+        type=_positive("--sustain", "seconds", MAXIMUM_SUSTAIN_S),
         default=10.0,
         metavar="SECONDS",
         help="wall time of each sustained row (default: 10)",
@@ -238,7 +239,7 @@ def _integer(argument: str, low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def _positive(argument: str, unit: str) -> Callable[[str], float]:
+def _positive(argument: str, unit: str, high: float = math.inf) -> Callable[[str], float]:
     def parse(text: str) -> float:
         try:
             value = float(text)
@@ -246,6 +247,8 @@ def _positive(argument: str, unit: str) -> Callable[[str], float]:
             raise UsageError(f"{argument}: {text!r} is not a number of {unit}") from None
         if not (math.isfinite(value) and value > 0):
             raise UsageError(f"{argument}: {text} is not a positive number of {unit}")
+        if value > high:
+            raise UsageError(f"{argument}: {text} is more than {high:g} {unit}")
         return value
 
     return parse

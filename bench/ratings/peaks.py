@@ -32,7 +32,7 @@ BANDWIDTH: Final = "bandwidth"
 KEYS: Final = (*KEY_FIGURES, MIXED, BANDWIDTH)
 
 HOW_TO_ADD: Final = (
-    "add a rating with --ratings my.toml holding [[device]], name = {name!r} and figures such as fp16_tflops = 100"
+    "add a rating with --ratings my.toml holding [[device]], name = {name!r} and figures such as {figure}"
 )
 
 Kind = Literal["datasheet", "computed", "user", "undisclosed"]
@@ -56,7 +56,8 @@ class DeviceRatings:
         if rated is not None and rated.kind != "undisclosed":
             return ""
         why = self.why_none or self.why.get(key) or f"no source gives {self.name} a figure for {key}"
-        return f"{why}; {HOW_TO_ADD.format(name=self.device_name)}"
+        figure = "bandwidth_gb_per_s = 100" if key == BANDWIDTH else "fp16_tflops = 100"
+        return f"{why}; {HOW_TO_ADD.format(name=self.device_name, figure=figure)}"
 
 
 def ratings_for(device: Device, tables: Tables) -> DeviceRatings:

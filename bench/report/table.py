@@ -48,17 +48,20 @@ class Cells:
     share: str
     loss: str
     status: str
-    note: str
+    note: tuple[str, ...]
+    """Each a sentence: the terminal prints it once, by a letter."""
 
 
 HEADERS: Final = Cells(
-    "kernel", "case", "precision", "implementation", "rate", "rated", "% of rated", "largest loss", "status", "note"
+    "kernel", "case", "precision", "implementation", "rate", "rated", "% of rated", "largest loss", "status", ("note",)
 )
 SHORT_HEADERS: Final = replace(HEADERS, precision="prec.", share="share")
 """Headers where the table is narrow."""
 SOURCE_SHOWN: Final = 150
 """Characters of a rating's source below the table; the run file has all of it."""
-NOISY: Final = "noisy: the median is known less closely than ±0.5 %; ± says how closely, the run file why"
+NOISY: Final = (
+    "noisy: the median is known less closely than ±0.5 %; such a row is ranked all the same, ± says how closely"
+)
 
 
 def terminal(run: records.RunFile, defaults: Defaults, width: int, ascii_only: bool = False) -> str:
@@ -137,11 +140,14 @@ def _table(all_series: Sequence[Series], defaults: Defaults, width: int) -> tupl
     cells = _cells(all_series, defaults)
     if not cells:
         return "nothing was measured", []
-    notes = dict.fromkeys(row.note for row in cells if row.note)
+    notes = dict.fromkeys(part for row in cells for part in row.note)
     letters = dict(zip(notes, _letters(), strict=False))
     columns = [name for name in Cells.__dataclass_fields__ if width >= NARROW or name not in DROPPED_WHEN_NARROW]
-    body = [[getattr(row, name) for name in columns[:-1]] + [letters.get(row.note, "")] for row in cells]
-    headers = [getattr(HEADERS if width >= NARROW else SHORT_HEADERS, name) for name in columns]
+    body = [
+        [getattr(row, name) for name in columns[:-1]] + [" ".join(letters[part] for part in row.note)] for row in cells
+    ]
+    words = HEADERS if width >= NARROW else SHORT_HEADERS
+    headers = [*(getattr(words, name) for name in columns[:-1]), "note"]
     align = ["right" if name in RIGHT_ALIGNED else "left" for name in columns]
     if len({one.first.device for one in all_series}) > 1:
         body = [[one.first.device, *row] for one, row in zip(all_series, body, strict=True)]
@@ -201,12 +207,12 @@ def _one_row(one: Series, defaults: Defaults, factor: float, letter: str) -> Cel
     )
 
 
-def _note(one: Series) -> str:
+def _note(one: Series) -> tuple[str, ...]:
     """Why the row is as it is, and by which unit it was carried. Noise is in the ± already."""
     reason = "" if one.status == "noisy" else one.reason
     # What the kernel itself loses is the plain case, and says no more than its ratio does.
     loss = "" if loss_words(one).startswith("kernel") else loss_reason(one)
-    return "; ".join(filter(None, (reason, one.carried_by, loss, _sustained_words(one))))
+    return tuple(filter(None, (reason, one.carried_by, loss, _sustained_words(one))))
 
 
 def _sustained_words(one: Series) -> str:
@@ -224,7 +230,7 @@ def _sustained_words(one: Series) -> str:
 
 
 def _fields(cells: Cells) -> list[str]:
-    return [getattr(cells, name) for name in Cells.__dataclass_fields__]
+    return [*(getattr(cells, name) for name in list(Cells.__dataclass_fields__)[:-1]), "; ".join(cells.note)]
 
 
 def _summary(all_series: Sequence[Series]) -> list[str]:

@@ -100,7 +100,8 @@ def _command(prepared: Prepared) -> list[str]:
 
 
 def _without_folder(word: str) -> str:
-    return Path(word).name if "/" in word else word
+    option, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
+    return option + equals + (Path(value).name if "/" in value else value)
 
 
 class _Campaign:
@@ -111,6 +112,7 @@ class _Campaign:
         self.journal = journal
         self.observer = observer
         self.worker = prepared.worker
+        self.worker_is_gone = False
         self.done = 0
         self.winners: dict[tuple[str, str, str, str], str] = {}
         self.held = {row.id: row for row in journal.file.measurements}
@@ -121,7 +123,7 @@ class _Campaign:
         for launch in range(self.prepared.launches):
             if launch and not self._launch_is_held(launch):
                 self.worker.stop()
-                self._restart()
+                self.worker_is_gone = True
             for device in self.prepared.devices:
                 for item in self.prepared.items[device.device]:
                     if self._remaining_s() <= 0 and f"{self.done + 1:05d}" not in self.held:
@@ -210,23 +212,25 @@ class _Campaign:
         def on_progress(progress: Progress) -> None:
             self.observer.phase(progress.phase, progress.detail)
 
-        patience_s = max(ROW_TIMEOUT_MINIMUM_S, ROW_TIMEOUT_FACTOR * request.budget_s)
+        back_to_back_s = request.sustain_s if request.mode == "sustained" else 0.0
+        patience_s = max(ROW_TIMEOUT_MINIMUM_S, ROW_TIMEOUT_FACTOR * request.budget_s) + back_to_back_s
         timeout_s = self.prepared.options.case_timeout_s or patience_s
+        self._need_worker()
         try:
             reply = self.worker.ask(request, timeout_s, on_progress)
         except WorkerDied as death:
             row = _not_measured(request, item, device, "crashed", str(death))
-            self._restart()
+            self._give_up_worker()
         except TimeoutError:
             row = _not_measured(request, item, device, "timeout", f"no result after {timeout_s:g} s")
-            self._restart()
+            self._give_up_worker()
         except MemoryExceeded as error:
             row = _not_measured(request, item, device, "out_of_memory", str(error))
-            self._restart()
+            self._give_up_worker()
         else:
             if isinstance(reply, Measured):
                 if reply.device_lost:
-                    self._restart()
+                    self._give_up_worker()
                 return self._watched(reply)
             reason = reply.message if isinstance(reply, Refused) else f"unexpected answer {type(reply).__name__}"
             row = _not_measured(request, item, device, "failed", reason)
@@ -256,8 +260,15 @@ class _Campaign:
         mhz = self.prepared.options.lock_clocks_mhz
         return row if mhz is None else labelled(row, mhz)
 
-    def _restart(self) -> None:
+    def _give_up_worker(self) -> None:
+        """End the worker; the next row that needs one starts another, after this row is on the disk."""
         self.worker.kill()
+        self.worker_is_gone = True
+
+    def _need_worker(self) -> None:
+        if not self.worker_is_gone:
+            return
+        self.worker_is_gone = False
         self.worker = new_worker(self.prepared.options)
         described = describe(self.worker, self.prepared.options)
         for watch in self.prepared.watches.values():

@@ -110,7 +110,9 @@ class Worker:
         return self._output.decode(errors="replace")
 
     def stop(self) -> None:
-        """End the worker: ask, then kill."""
+        """End the worker: ask, then kill. Harmless when it has ended already."""
+        if self._ended:
+            return
         with contextlib.suppress(EndOfStream, subprocess.TimeoutExpired):
             self._channel.send(Stop())
             self._process.wait(STOP_TIMEOUT_S)

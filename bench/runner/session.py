@@ -5,6 +5,7 @@ Carrying the plan out is `bench.runner.campaign`.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +16,16 @@ import msgspec
 
 from bench import plugins, records
 from bench.analysis.utilization import Denominators
-from bench.devices import view
+from bench.devices import cgroup, view
 from bench.errors import UnavailableError, UsageError
 from bench.ratings import Tables, cpu_microarchitecture, load, ratings_for
 from bench.runner import host, plan
-from bench.runner.process import START_TIMEOUT_S, Worker, WorkerDied
+from bench.runner.process import START_TIMEOUT_S, MemoryExceeded, Worker, WorkerDied
 from bench.runner.protocol import Describe, Described, Refused
 from bench.runner.watch import Watch
 from bench.runner.watch import described as watched
 from bench.telemetry import Opened, open_sources
+from bench.telemetry.canary import Canary
 
 DEFAULT_BUDGET_S: Final = {"quick": 100.0, "standard": None, "full": None}
 """Wall time of a whole run where the user names none: quick ends within two minutes, start-up included."""
@@ -103,11 +105,13 @@ def prepare(options: Options, observer: Observer) -> Prepared:
     try:
         described = describe(worker, options)
         opened = {device.device: open_sources(device) for device in described.devices}
-        devices, denominators = _rated(described.devices, tables, opened, options.anonymize)
+        found = [_with_best_clock(device, described.canaries) for device in described.devices]
+        devices, denominators = _rated(found, tables, opened, options.anonymize)
         items = {
             device.device: plan.items(options.selection, installed, view(device), list(device.precisions))
             for device in devices
         }
+        _refuse_nothing(items, options)
     except BaseException:
         worker.kill()
         raise
@@ -129,18 +133,29 @@ def prepare(options: Options, observer: Observer) -> Prepared:
     )
 
 
+def _refuse_nothing(items: Mapping[str, Sequence[plan.Item]], options: Options) -> None:
+    """A plan without a row is a request that can't be meant."""
+    if not any(items.values()):
+        kernels = ", ".join(options.selection.kernels or ("the kernels",))
+        suite, implementation = options.selection.suite, options.selection.implementation
+        raise UsageError(
+            f"--kernel {kernels}: no case in --suite {suite} for --implementation {implementation}; "
+            "try --suite standard or a --case of your own"
+        )
+
+
 def new_worker(options: Options) -> Worker:
     """A worker that may hold what memory is free now, less a reserve for everybody else, or what the user allows."""
     import psutil
 
-    free_bytes = int(psutil.virtual_memory().available * MEMORY_SHARE)
-    return Worker(options.threads, options.memory_limit_bytes or free_bytes)
+    free_bytes = min(psutil.virtual_memory().available, cgroup.limits().memory_bytes or sys.maxsize)
+    return Worker(options.threads, options.memory_limit_bytes or int(free_bytes * MEMORY_SHARE))
 
 
 def describe(worker: Worker, options: Options) -> Described:
     try:
         reply = worker.ask(Describe(selection=options.device, threads=options.threads), START_TIMEOUT_S)
-    except WorkerDied as death:
+    except (WorkerDied, MemoryExceeded) as death:
         raise UnavailableError(f"--device {options.device}: {death}") from None
     except TimeoutError:
         raise UnavailableError(f"--device {options.device}: no answer from torch in {START_TIMEOUT_S:.0f} s") from None
@@ -148,6 +163,20 @@ def describe(worker: Worker, options: Options) -> Described:
         raise (UsageError if reply.exit_code == UsageError.exit_code else UnavailableError)(reply.message)
     assert isinstance(reply, Described)
     return reply
+
+
+def _with_best_clock(device: records.Device, canaries: Sequence[Canary]) -> records.Device:
+    """A processor whose clock was measured, with the highest clock of the canaries where that is higher.
+
+    A busy neighbour only ever slows the chain, and a rating from a slowed clock would flatter every row.
+    """
+    clock = device.clock
+    highest_hz = max((canary.clock_hz or 0.0 for canary in canaries), default=0.0)
+    if device.kind != "cpu" or clock is None or clock.hz is None or not clock.source.startswith("measured"):
+        return device
+    if highest_hz <= clock.hz:
+        return device
+    return msgspec.structs.replace(device, clock=records.Clock(hz=highest_hz, source=clock.source))
 
 
 def _rated(

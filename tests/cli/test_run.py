@@ -85,7 +85,7 @@ def test_the_run_line_says_what_was_asked_and_by_what(small_run: Path) -> None:
 
 def test_the_table_goes_to_stdout_and_progress_to_stderr(small_run: Path) -> None:
     out, err = ((small_run.parent / name).read_text(encoding="utf-8") for name in ("out", "err"))
-    assert "gemm" in out and "best FP32" in out and "[4/4]" not in out
+    assert "gemm" in out and "FLOPS" in out and "[4/4]" not in out
     assert "[4/4]" in err and str(small_run) in err
 
 
@@ -139,6 +139,7 @@ def _usage_errors() -> list[tuple[list[str], list[str]]]:
     return [
         (["--device", "gpu"], ["--device", "gpu", "cuda"]),
         (["--device", "cpu:x"], ["--device", "cpu:x"]),
+        (["--kernel", "copy", "--device", "cpu"], ["copy", "no case", "standard"]),
         (["--kernel", "gem"], ["--kernel", "gem", "'gemm'"]),
         (["--precision", "fp12"], ["--precision", "fp12", "fp16"]),
         (["--suite", "quik"], ["--suite", "quik", "quick"]),
@@ -171,6 +172,11 @@ def test_what_cannot_be_meant_is_exit_2_with_what_is_allowed(
     assert all(word in last for word in words), last
     assert "Traceback" not in result.err and result.out == ""
     assert not list(tmp_path.rglob("*.jsonl")), "nothing is written for a run that never was"
+
+
+def test_a_worker_that_may_hold_nothing_is_one_line(cli: Cli, tmp_path: Path) -> None:
+    result = cli("run", "--memory-limit", "0.001")
+    assert result.code == 3 and "over the limit" in result.err and "Traceback" not in result.err
 
 
 def test_an_absent_device_is_exit_3_and_says_what_is_there(cli: Cli, tmp_path: Path) -> None:
