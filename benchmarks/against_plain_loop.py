@@ -29,7 +29,8 @@ from bench.errors import BenchError
 from bench.kernel import DeviceView, Implementation, Inputs, Kernel
 from bench.stats.intervals import median_interval
 from bench.stats.robust import median
-from bench.timing import CachePlan, check_call, measure, prepare, screen
+from bench.timing import CachePlan, check_call, measure, prepare
+from bench.timing.race import race, winner
 
 WARM = CachePlan("warm")
 AGREEMENT = 0.05  # how far the interval of the timers' ratio may reach from 1
@@ -119,22 +120,22 @@ def _precision(setting: Setting, precision: str, options: argparse.Namespace) ->
 
 
 def _best(setting: Setting, inputs: Inputs) -> tuple[str, Callable[[], Any] | None]:
-    """The implementation that a run would choose (right, and the fastest in a brief look), or why there is none."""
+    """The implementation that a run would choose (right, and the winner of the race), or why there is none."""
     expected = prepare(setting.kernel, inputs, seed=0)
-    found: list[tuple[float, str, Callable[[], Any]]] = []
+    calls: dict[str, Callable[[], Any]] = {}
     reasons: list[str] = []
     for implementation in plugins.load().implementations("gemm").values():
         reason = implementation.reason_unsupported(setting.case, inputs.precision, setting.view)
         if not reason:
             call, reason = _checked(setting, implementation, inputs, expected)
             if call is not None:
-                found.append((screen([call], setting.backend, WARM, setting.block_s), implementation.name, call))
+                calls[implementation.name] = call
         if reason:
             reasons.append(reason)
-    if not found:
+    if not calls:
         return "; ".join(reasons), None
-    _, name, call = min(found, key=lambda entry: entry[0])
-    return name, call
+    name = winner(race(calls, setting.backend, WARM, setting.block_s))
+    return name, calls[name]
 
 
 def _checked(

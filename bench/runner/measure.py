@@ -14,18 +14,15 @@ from bench.runner.protocol import Measure, Measured
 from bench.runner.row import Candidate, ProgressSink, Row, failure, record
 from bench.stats.droop import droop
 from bench.stats.intervals import thin
-from bench.stats.robust import median
 from bench.telemetry.canary import Probe
-from bench.timing import CachePlan, Expected, Timing, check_call, measure, plan_cache, prepare, screen
+from bench.timing import CachePlan, Expected, Timing, check_call, measure, plan_cache, prepare
+from bench.timing.race import ROUNDS, race, winner
 from bench.timing.sustained import SLICES_KEPT, Sustained, sustain
 
 SCREEN_SHARE: Final = 0.25
 """Of a row's budget, the most that choosing among implementations may take (ours)."""
 SCREEN_ONE_S: Final = 0.3
 """Seconds of screening per implementation (ours): two that are closer than the noise of that are a draw."""
-SCREEN_ROUNDS: Final = 3
-SCREEN_GIVE_UP: Final = 1.5
-"""A candidate slower than this many times the best look so far gets no further one (ours)."""
 TIMED_MINIMUM_S: Final = 0.6
 """Timed even when set-up has used up the row's budget: the stopping rules ask for at least 0.5 s."""
 BURST_BESIDE_S: Final = 1.0
@@ -171,31 +168,16 @@ def _fastest(row: Row, candidates: Sequence[Candidate]) -> tuple[Candidate, floa
         return candidates[0], None
     plan = _cache_plan(row, None)
     brief = CachePlan(plan.label, 1, plan.flush_bytes, plan.why)
-    look_s = min(SCREEN_ONE_S, SCREEN_SHARE * max(row.remaining_s(), 0.0) / len(candidates)) / SCREEN_ROUNDS
-    seen: dict[str, list[float]] = {candidate.implementation.name: [] for candidate in candidates}
+    look_s = min(SCREEN_ONE_S, SCREEN_SHARE * max(row.remaining_s(), 0.0) / len(candidates)) / ROUNDS
+    by_name = {candidate.implementation.name: candidate for candidate in candidates}
+    calls = {name: candidate.call for name, candidate in by_name.items()}
     with row.outcome.phase("screen"):
-        # In turns, so that a neighbour who comes and goes meets them all.
-        for _ in range(SCREEN_ROUNDS):
-            for candidate in _still_in(candidates, seen):
-                name = candidate.implementation.name
-                row.progress("screen", name)
-                seen[name].append(screen([candidate.call], row.backend, brief, look_s, capturable=False))
-    seconds = {name: median(looks) for name, looks in seen.items()}
+        seconds = race(calls, row.backend, brief, look_s, lambda name: row.progress("screen", name))
     row.outcome.screened.extend(
         {"implementation": name, "status": "ok", "screened_s": each} for name, each in seconds.items()
     )
-    fastest = min(candidates, key=lambda candidate: seconds[candidate.implementation.name])
-    return fastest, seconds[fastest.implementation.name]
-
-
-def _still_in(candidates: Sequence[Candidate], seen: dict[str, list[float]]) -> list[Candidate]:
-    """Those that one more look may still make the fastest: within a factor of the best look so far."""
-    best = min((min(looks) for looks in seen.values() if looks), default=0.0)
-    return [
-        candidate
-        for candidate in candidates
-        if not (looks := seen[candidate.implementation.name]) or min(looks) <= SCREEN_GIVE_UP * best
-    ]
+    chosen = winner(seconds)
+    return by_name[chosen], seconds[chosen]
 
 
 def _cache_plan(row: Row, call_s: float | None) -> CachePlan:
