@@ -140,7 +140,7 @@ def _peak(entry: Entry, key: str) -> Rated | None:
         return None
     return Rated(
         kind=_kind(entry, figure),
-        operations_per_s=getattr(entry, figure) * 1e12 / entry.devices_per_row[0],
+        operations_per_s=round(getattr(entry, figure) * 1e12) / entry.devices_per_row[0],
         source=_source(entry, figure),
         clock_hz=rated_clock_hz(entry, figure),
     )
