@@ -28,8 +28,16 @@ KILLS = int(os.environ.get("BENCH_SOAK", "5"))
 def _start(path: Path, *more: str, **options: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "bench", "run", *more] if more else None
     command = command or [sys.executable, "-m", "bench", "run", *ARGUMENTS, "--out", str(path)]
+    # Without coverage: a process that is killed or out of disk can't save what it has counted.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
     return subprocess.Popen(  # type: ignore[call-overload,no-any-return]  # options are Popen's own
-        command, cwd=path.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        command,
+        cwd=path.parent,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
     )
 
 
@@ -79,9 +87,7 @@ def test_a_full_disk_is_exit_3_and_one_line_and_keeps_what_was_written(tmp_path:
     def quota() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
 
-    # Without coverage's own files, which the quota would spoil as well.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-    process = _start(path, preexec_fn=quota, env=environment)
+    process = _start(path, preexec_fn=quota)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 3, err
     (line,) = [line for line in err.splitlines() if "cannot write" in line]
