@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import codecs
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
