@@ -329,11 +329,6 @@ def _field_value(kernel: str, spec: Field, given: int | str | None) -> int | str
     return value
 
 
-def case_label(case: Case) -> str:
-    """A case as one short word list, fields in their own order: "m=4096 n=4096 k=4096"."""
-    return " ".join(f"{name}={value}" for name, value in case.items())
-
-
 def iterate_cases(kernel: Kernel, suites: Sequence[str], device: DeviceView) -> Iterator[dict[str, int | str]]:
     """Every case of the suites once, complete, in order."""
     seen: set[tuple[tuple[str, int | str], ...]] = set()

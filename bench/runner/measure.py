@@ -28,7 +28,7 @@ TIMED_MINIMUM_S: Final = 0.6
 BURST_BESIDE_S: Final = 1.0
 """Seconds of burst measurement before a sustained one, for the gap between the two (ours)."""
 FREE_MEMORY_SHARE: Final = 0.8
-"""Of the free memory, what inputs, outputs and a float64 reference together may take."""
+"""Of the free memory, what inputs and output may take; the rest is for the reference (ours)."""
 
 
 def measure_row(
@@ -39,8 +39,7 @@ def measure_row(
     try:
         import torch
 
-        with torch.inference_mode():
-            (row.backend.allow_tf32 if request.precision == "tf32" else row.backend.strict_fp32)()
+        with torch.inference_mode(), row.backend.precision_mode(request.precision):
             _measure(row)
     except Exception as error:  # a kernel may raise anything: it costs its own row
         row.outcome.status, row.outcome.reason = failure(row.backend, error)
