@@ -202,7 +202,8 @@ def test_this_machine_tells_what_it_says_it_does() -> None:
     samples = told(source)
     assert source.fields <= FIELDS
     assert not source.fields & source.refused.keys()
-    for name in source.fields - {"throttle_reasons"}:
+    # Nothing may have throttled, and threads that the tests before left behind may have come over the limit meanwhile.
+    for name in source.fields - {"throttle_reasons", "involuntary_switches"}:
         assert any(getattr(sample, name) is not None for sample in [*samples, *told(source)]), name
     for name in source.refused:
         assert all(getattr(sample, name) is None for sample in samples), name
