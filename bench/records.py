@@ -139,6 +139,8 @@ class Run(msgspec.Struct, kw_only=True, tag="run", tag_field="type"):
     suite: str | None
     seed: int
     launches: int = 1
+    implementation: str = "best"
+    """As asked for: "best", "all" or a name. Where it is "best", a series is of the best and not of the one chosen."""
     budget_s: float | None = None
     git: dict[str, Any] | None = None
     host: dict[str, Any] = {}

@@ -84,6 +84,7 @@ def _run_record(prepared: Prepared, path: Path) -> records.Run:
         suite=None if options.selection.cases else options.selection.suite,
         seed=options.seed,
         launches=prepared.launches,
+        implementation=options.selection.implementation,
         budget_s=prepared.budget_s,
         git=None if options.anonymize else host.git_state(),
         host=host.host(options.anonymize),
