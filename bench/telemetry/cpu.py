@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from bench.devices.files import read_int, read_text
 from bench.telemetry.model import NotAvailableError, Sample
-from bench.telemetry.proc import CpuTime, ProcessTree, parse_pressure, parse_stat, read_now
+from bench.telemetry.proc import CpuTime, ProcessTree, Reread, parse_pressure, parse_stat
 
 PERIOD_S: Final = 0.2
 """Twenty clock ticks a CPU: shares over less are mostly rounding, and each sample takes 0.3 ms from some core."""
@@ -68,7 +68,7 @@ class CpuSource:
     def __init__(self, own_pids: Collection[int], root: Path = Path("/"), *, of_device: bool = True) -> None:
         self._of_device = of_device
         self._root = root
-        self._stat, self._pressure_file = root / "proc/stat", root / "proc/pressure/cpu"
+        self._stat, self._pressure_file = Reread(root / "proc/stat"), Reread(root / "proc/pressure/cpu")
         self._cpus = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset[int]()
         self._tree = ProcessTree(own_pids, root / "proc")
         self._shares = Shares()
@@ -80,6 +80,7 @@ class CpuSource:
         self._clocks = self._clock_files()
         first = self.sample()
         if first.cpu_total_s is None:
+            self.close()
             raise NotAvailableError("/proc/stat does not list the CPUs of this process")
         self.fields = self._probed(first)
 
@@ -95,7 +96,7 @@ class CpuSource:
         if slow:
             self._tree.refresh()
         time_s = time.monotonic()
-        used = parse_stat(read_now(self._stat), self._cpus)
+        used = parse_stat(self._stat.read(), self._cpus)
         own_s = self._tree.read()
         if used is None:
             return Sample(time_s)
@@ -116,7 +117,9 @@ class CpuSource:
         )
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Let go of the files of /proc."""
+        for held in (self._stat, self._pressure_file, self._tree):
+            held.close()
 
     def _probed(self, first: Sample) -> frozenset[str]:
         """The fields that the first sample, and the counts begun with it, show to be there; the others are refused."""
@@ -136,7 +139,7 @@ class CpuSource:
         )
 
     def _pressed(self, time_s: float) -> float | None:
-        waited_s = parse_pressure(read_now(self._pressure_file))
+        waited_s = parse_pressure(self._pressure_file.read())
         before, self._pressure = self._pressure, None if waited_s is None else (time_s, waited_s)
         if before is None or waited_s is None or time_s <= before[0]:
             return None

@@ -16,6 +16,7 @@ from bench.telemetry import FIELDS, NotAvailableError, Sample
 from bench.telemetry.cpu import CpuSource, PsutilSource, Shares, open_source
 from bench.telemetry.proc import (
     ProcessTree,
+    Reread,
     own_pids,
     parse_involuntary_switches,
     parse_pressure,
@@ -234,3 +235,42 @@ def test_other_systems_tell_their_load_through_psutil() -> None:
     assert samples[-1].cpu_total_s is not None
     assert "steal_share" in source.refused
     assert all(sample.steal_share is None for sample in samples)
+
+
+def test_a_file_that_is_read_again_tells_what_it_holds_now(tmp_path: Path) -> None:
+    file = tmp_path / "stat"
+    held = Reread(file)
+    assert held.read() == ""
+    file.write_text("one")
+    assert held.read() == "one"
+    file.write_text("two, and longer")
+    assert held.read() == "two, and longer"
+    held.close()
+    held.close()
+    assert held.read() == ""
+
+
+@linux
+def test_a_source_leaves_no_file_open() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        source = open_source(of_device=True)
+        told(source)
+        source.close()
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
+@linux
+def test_a_process_that_ended_is_let_go_of() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        tree = ProcessTree([os.getpid()])
+        tree.read()
+        held = len(os.listdir("/proc/self/fd"))
+        assert child.stdin is not None
+        child.stdin.close()
+        child.wait()
+    tree.refresh()
+    tree.read()
+    assert child.pid not in tree.pids
+    assert len(os.listdir("/proc/self/fd")) < held
+    tree.close()
