@@ -40,7 +40,7 @@ def print_run(path: Path, run: records.RunFile, form: str) -> None:
     elif form == "markdown":
         print(table.markdown(run, kernel_defaults()))
     else:
-        print(table.terminal(run, kernel_defaults(), _width(), ascii_only=not _speaks_utf8()))
+        print(table.terminal(run, kernel_defaults(), width(), ascii_only=not speaks_utf8()))
 
 
 def _write_utf8(line: bytes) -> None:
@@ -57,14 +57,16 @@ def print_explanation(run: records.RunFile) -> None:
     from bench.report import explain
 
     print()
-    print(explain.explain(run, kernel_defaults(), _width(), ascii_only=not _speaks_utf8()))
+    print(explain.explain(run, kernel_defaults(), width(), ascii_only=not speaks_utf8()))
 
 
-def _width() -> int:
+def width() -> int:
+    """Columns of a table on stdout: the terminal's, or `PIPED_WIDTH` where it is none."""
     if sys.stdout.isatty() or "COLUMNS" in os.environ:
         return shutil.get_terminal_size().columns
     return PIPED_WIDTH
 
 
-def _speaks_utf8() -> bool:
+def speaks_utf8() -> bool:
+    """Whether stdout takes any character."""
     return "utf" in (sys.stdout.encoding or "").lower()
