@@ -8,19 +8,25 @@ keys that this version doesn't know stay in the file (`lines` hands them on); a 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import secrets
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import IO, Any, Final, Literal, TypeAlias, cast, get_args
 
 import msgspec
 
 from bench.errors import UnavailableError
 
 SCHEMA = 1
+COMPRESSED: Final = ".gz"
+"""Suffix of a run file that `results compact` compressed."""
+PATTERNS: Final = ("*.jsonl", "*.jsonl.gz")
+"""What run files are called."""
 
 Status: TypeAlias = Literal[
     "unsupported",
@@ -332,6 +338,8 @@ class Writer:
 
     def __init__(self, path: Path, append: bool = False) -> None:
         self.path = path
+        if append and path.suffix == COMPRESSED:
+            raise UnavailableError(f"--resume: {path} is compressed (`results compact`): no row can be added to it")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # "x": a run never writes over another one's file.
@@ -362,24 +370,28 @@ class Writer:
 
 
 def find(path: Path) -> Path:
-    """The run file meant by a path: itself, or a folder's newest. Raises UnavailableError where there is none."""
+    """The run file meant by a path: itself, its compressed form where only that is left, or a folder's newest.
+
+    Raises UnavailableError where a folder has none.
+    """
     if not path.is_dir():
-        return path
-    found = sorted(path.glob("*.jsonl"), key=lambda file: file.stat().st_mtime)
+        compressed = path.with_name(path.name + COMPRESSED)
+        return compressed if not path.exists() and compressed.exists() else path
+    found = [(file.stat().st_mtime, file) for pattern in PATTERNS for file in path.glob(pattern) if file.is_file()]
     if not found:
-        raise UnavailableError(f"no run file (*.jsonl) in {path}")
-    return found[-1]
+        raise UnavailableError(f"no run file ({', '.join(PATTERNS)}) in {path}")
+    return max(found)[1]
 
 
 def lines(path: Path) -> Iterator[bytes]:
     """The complete lines of a run file as they stand. Raises UnavailableError where it can't be read."""
     try:
-        with open(path, "rb") as file:
+        with _open(path) as file:
             for line in file:
                 if line.endswith(b"\n") and line.strip():
                     yield line
-    except OSError as error:
-        raise UnavailableError(f"cannot read {path}: {error.strerror or error}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnavailableError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def read(path: Path) -> RunFile:
@@ -421,8 +433,12 @@ def _refuse_foreign(path: Path, first: bytes) -> None:
         raise UnavailableError(f"{path} has schema {schema}; this version reads up to {SCHEMA}: update suanli-bench")
 
 
+def _open(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix == COMPRESSED else open(path, "rb")
+
+
 def _unfinished(path: Path) -> bool:
-    with open(path, "rb") as file:
+    with _open(path) as file:
         if file.seek(0, os.SEEK_END) == 0:
             return False
         file.seek(-1, os.SEEK_END)
