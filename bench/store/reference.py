@@ -1,0 +1,28 @@
+"""Where the reference results are that come with the package: measurements of named hardware, to compare with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bench
+from bench import records
+
+
+def reference_folder() -> Path | None:
+    """The folder of the shipped reference results: the installed package's data, else the checkout's results/reference.
+
+    The build copies the one to the other (setup.py). None where there is neither.
+    """
+    package = Path(bench.__file__).resolve().parent
+    candidates = (package / "results_reference", package.parent / "results" / "reference")
+    return next((folder for folder in candidates if _run_files(folder)), None)
+
+
+def reference_runs() -> list[Path]:
+    """The shipped run files, by name; read them with `bench.records.read`. Empty where none were shipped."""
+    folder = reference_folder()
+    return _run_files(folder) if folder is not None else []
+
+
+def _run_files(folder: Path) -> list[Path]:
+    return sorted({path for pattern in records.PATTERNS for path in folder.glob(pattern) if path.is_file()})
