@@ -27,6 +27,8 @@ COMMANDS: Final[dict[str, str]] = {
     "kernels": "list the kernels, their cases, precisions and implementations",
     "ratings": "search the rated peaks; say which row a reported name gets",
     "doctor": "say what would make a measurement here bad, and how to mend it",
+    "baseline": "name runs to compare with, list and clear the names",
+    "results": "list the runs of a store, compact old ones, rebuild the index",
 }
 
 EPILOG: Final = """\
