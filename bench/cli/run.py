@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="best|all|NAME",
         help="best (default) screens them and measures the fastest, all shows them side by side",
     )
+    what.add_argument(
+        "--rows",
+        type=_rows,
+        default=(),
+        metavar="N[=IMPLEMENTATION],…",
+        help="of all that, only the rows of these numbers (--dry-run shows them), held to an implementation if named",
+    )
     how = parser.add_argument_group("how")
     how.add_argument(
         "--mode",
@@ -86,6 +94,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_positive("--budget", "seconds"),
         metavar="SECONDS",
         help="wall time of the whole run (quick: 100)",
+    )
+    how.add_argument(
+        "--row-budget",
+        type=_positive("--row-budget", "seconds"),
+        metavar="SECONDS",
+        help="the most that one row is given (quick: 3, standard: 4, full: 6); 0.6 are timed in any case",
     )
     how.add_argument(
         "--lock-clocks",
@@ -133,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         path = _path(args.out)
     parse_selection(args.device)
-    options = _options(args)
+    options = options_of(args)
 
     from bench.cli.progress import kernel_defaults, progress
     from bench.runner.campaign import execute
@@ -174,7 +188,8 @@ def _as_then(args: argparse.Namespace, earlier: records.RunFile) -> argparse.Nam
     return then
 
 
-def _options(args: argparse.Namespace) -> Options:
+def options_of(args: argparse.Namespace) -> Options:
+    """What parsed arguments ask for; UsageError for a list of names without a name."""
     from bench.runner import plan
     from bench.runner.session import Options
 
@@ -184,6 +199,7 @@ def _options(args: argparse.Namespace) -> Options:
         precisions=_names("--precision", args.precision),
         cases=tuple(args.case),
         implementation=args.implementation,
+        rows=args.rows,
     )
     return Options(
         selection=selection,
@@ -196,6 +212,7 @@ def _options(args: argparse.Namespace) -> Options:
         threads=args.threads,
         seed=args.seed,
         budget_s=args.budget,
+        row_budget_s=args.row_budget,
         lock_clocks_mhz=args.lock_clocks,
         case_timeout_s=args.case_timeout,
         memory_limit_bytes=int(args.memory_limit * 1e9) if args.memory_limit else None,
@@ -212,6 +229,19 @@ def _names(argument: str, text: str | None) -> tuple[str, ...] | None:
     if not names:
         raise UsageError(f"{argument}: no name in {text!r}")
     return names
+
+
+def _rows(text: str) -> tuple[tuple[int, str], ...]:
+    """ "3,7=torch" as ((3, ""), (7, "torch"))."""
+    rows: dict[int, str] = {}
+    for part in text.split(","):
+        number, equals, implementation = (piece.strip() for piece in part.partition("="))
+        if not (number.isascii() and number.isdigit()) or bool(equals) != bool(implementation):
+            raise UsageError(f"--rows: {part!r} is not NUMBER or NUMBER=IMPLEMENTATION")
+        if int(number) in rows:
+            raise UsageError(f"--rows: row {number} is given twice")
+        rows[int(number)] = implementation
+    return tuple(rows.items())
 
 
 def _path(out: Path | None) -> Path:
@@ -261,8 +291,10 @@ def _plan_words(prepared: Prepared) -> str:
     from bench.report.numbers import short_case
 
     defaults = kernel_defaults()
+    numbers = count(1)
     rows = [
         [
+            next(numbers),
             device,
             item.kernel,
             short_case(item.case, defaults.get(item.kernel)),
@@ -273,6 +305,6 @@ def _plan_words(prepared: Prepared) -> str:
         for device, items in prepared.items.items()
         for item in items
     ]
-    headers = ["device", "kernel", "case", "precision", "implementations", "left out, because"]
-    table = tabulate(rows, headers=headers, tablefmt="simple", maxcolwidths=[None, None, None, None, 30, 60])
+    headers = ["row", "device", "kernel", "case", "precision", "implementations", "left out, because"]
+    table = tabulate(rows, headers=headers, tablefmt="simple", maxcolwidths=[None] * 5 + [30, 60])
     return f"{table}\n\n{prepared.rows} rows in {prepared.launches} launch(es)"

@@ -13,7 +13,7 @@ from bench.analysis.energy import with_energy
 from bench.analysis.losses import explain
 from bench.analysis.roofline import measured_bandwidth
 from bench.analysis.utilization import rate_row
-from bench.analysis.validity import judge
+from bench.analysis.validity import above_ceiling, judge
 from bench.errors import BenchError
 from bench.runner import host, plan
 from bench.runner.clocks import ClockLock, labelled
@@ -206,7 +206,7 @@ class _Campaign:
 
     def _spare(self, seconds: float) -> bool:
         """Whether so much is left beyond what the rows still to come may want."""
-        wanted_s = ROW_BUDGET_S[self.prepared.options.selection.suite] * (self.prepared.rows - self.done)
+        wanted_s = self._most_s() * (self.prepared.rows - self.done)
         return self._remaining_s() - wanted_s > seconds
 
     def _measured(self, request: Measure, item: plan.Item, device: records.Device) -> records.Measurement:
@@ -257,7 +257,8 @@ class _Campaign:
             bandwidth_bytes_per_s=measured_bandwidth(so_far, row.device, row.cache),
             memory_bytes_per_s=measured_bandwidth(so_far, row.device, "cold"),
         )
-        row = msgspec.structs.replace(row, losses=losses)
+        warnings = [*row.warnings, *filter(None, [above_ceiling(row, so_far)])]
+        row = msgspec.structs.replace(row, losses=losses, warnings=warnings)
         mhz = self.prepared.options.lock_clocks_mhz
         return row if mhz is None else labelled(row, mhz)
 
@@ -279,12 +280,16 @@ class _Campaign:
         budget = self.prepared.budget_s
         return float("inf") if budget is None else budget - (time.monotonic() - self.prepared.started)
 
+    def _most_s(self) -> float:
+        """The most that one row is given, however much is left."""
+        options = self.prepared.options
+        return options.row_budget_s or ROW_BUDGET_S[options.selection.suite]
+
     def _share_s(self) -> float:
-        """An equal share of what is left for each row that is left, up to the suite's most."""
+        """An equal share of what is left for each row that is left, up to the most that one is given."""
         held_later = sum(int(number) > self.done for number in self.held)
         rows_left = self.prepared.rows - self.done + 1 - held_later
-        most = ROW_BUDGET_S[self.prepared.options.selection.suite]
-        return min(most, max(0.0, self._remaining_s()) / rows_left)
+        return min(self._most_s(), max(0.0, self._remaining_s()) / rows_left)
 
 
 def _series(device: records.Device, item: plan.Item) -> tuple[str, str, str, str]:
@@ -315,6 +320,7 @@ def _not_measured(
         precision=request.precision,
         accumulate=None,
         implementation=names[0] if len(names) == 1 else item.label,
+        role=item.role,
         mode=request.mode,
         data=request.data,
         cache=request.cache or "not-applicable",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Final
 
 from bench.errors import UsageError, unknown_name
@@ -17,6 +18,9 @@ EVERYWHERE: Final = ("fp32", "fp16", "int8")
 BEST: Final = "best"
 ALL: Final = "all"
 
+_FIRST: Final = {Role.BANDWIDTH: 0, Role.CEILING: 1}
+"""Roles whose rows come before the others."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -27,6 +31,9 @@ class Selection:
     precisions: tuple[str, ...] | None = None
     cases: tuple[str, ...] = ()
     implementation: str = BEST
+    rows: tuple[tuple[int, str], ...] = ()
+    """Of what the above selects only the rows of these numbers (`narrowed`), each held to the implementation named
+    beside it unless that is ""; none: all rows."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +75,42 @@ def items(selection: Selection, plugins: Plugins, device: DeviceView, native: Se
     that the device executes natively.
     """
     rows: list[tuple[int, Item]] = []
-    for name in selection.kernels or _default_kernels(plugins):
+    for name in selection.kernels or _default_kernels(plugins, selection.suite):
         kernel = plugins.kernel(name)
         wanted = _precisions(selection, kernel, native)
         for position, case in enumerate(_cases(selection, kernel, device)):
             for precision in wanted:
                 rows.extend((position, item) for item in _items(selection, plugins, kernel, case, precision, device))
-    # Bandwidth first: the losses of every other row are set against it.
-    ordered = sorted(rows, key=lambda row: (row[0], row[1].role is not Role.BANDWIDTH))
+    # Bandwidth first, then ceilings: the losses and the plausibility of every other row are set against them.
+    ordered = sorted(rows, key=lambda row: (row[0], _FIRST.get(row[1].role, len(_FIRST))))
     return [item for _, item in ordered]
+
+
+def narrowed(items: Mapping[str, list[Item]], rows: Sequence[tuple[int, str]]) -> dict[str, list[Item]]:
+    """The rows of those numbers alone: from 1, in the order of the run, over all devices.
+
+    A row with an implementation beside its number has that one candidate. Raises UsageError for a number that the plan
+    lacks and for an implementation that can't take the row.
+    """
+    wanted = dict(rows)
+    total = sum(map(len, items.values()))
+    for number in wanted:
+        if not 1 <= number <= total:
+            raise UsageError(f"--rows: there is no row {number}; the plan has rows 1 … {total}")
+    numbers = count(1)
+    numbered = {device: [(next(numbers), item) for item in mine] for device, mine in items.items()}
+    return {
+        device: [_held(number, item, wanted[number]) for number, item in mine if number in wanted]
+        for device, mine in numbered.items()
+    }
+
+
+def _held(number: int, item: Item, implementation: str) -> Item:
+    if not implementation:
+        return item
+    if implementation not in item.candidates:
+        raise unknown_name(f"--rows: row {number}, implementation", implementation, item.candidates)
+    return replace(item, candidates=(implementation,))
 
 
 def _items(
@@ -119,11 +153,15 @@ def _precisions(selection: Selection, kernel: Kernel, native: Sequence[str]) -> 
     return [name for name in PRECISIONS if name in wanted and name in kernel.precisions]
 
 
-def _default_kernels(plugins: Plugins) -> list[str]:
-    """Compute kernels, and the bandwidth that bounds them; other roles are asked for by name."""
+def _default_kernels(plugins: Plugins, suite: str) -> list[str]:
+    """Compute kernels and the bandwidth that bounds them, and from `standard` on ceilings: `quick` has no time for them.
+
+    Other roles are asked for by name.
+    """
     if not plugins.kernels:
         raise UsageError("no kernels are installed: run `python -m pip install .` in the checkout first")
-    return [name for name, kernel in plugins.kernels.items() if kernel.role in (Role.COMPUTE, Role.BANDWIDTH)]
+    roles = {Role.COMPUTE, Role.BANDWIDTH} | ({Role.CEILING} if suite in SUITES[1:] else set())
+    return [name for name, kernel in plugins.kernels.items() if kernel.role in roles]
 
 
 def _chosen(selection: Selection, implementations: dict[str, Implementation]) -> dict[str, Implementation]:

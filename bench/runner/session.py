@@ -49,6 +49,8 @@ class Options:
     threads: int | None = None
     seed: int = 0
     budget_s: float | None = None
+    row_budget_s: float | None = None
+    """Most seconds that one row is given; None: the suite's own (`bench.runner.campaign`)."""
     lock_clocks_mhz: int | None = None
     case_timeout_s: float | None = None
     memory_limit_bytes: int | None = None
@@ -111,6 +113,8 @@ def prepare(options: Options, observer: Observer) -> Prepared:
             device.device: plan.items(options.selection, installed, view(device), list(device.precisions))
             for device in devices
         }
+        if options.selection.rows:
+            items = plan.narrowed(items, options.selection.rows)
         _refuse_nothing(items, options)
     except BaseException:
         worker.kill()

@@ -10,7 +10,7 @@ import pytest
 from bench.errors import UsageError
 from bench.kernel import Case, DeviceView, Field, Implementation, Inputs, Kernel, Role, Work, implementation
 from bench.plugins import Plugins
-from bench.runner.plan import Item, Selection, check, items
+from bench.runner.plan import Item, Selection, check, items, narrowed
 
 CPU = DeviceView("cpu", "cpu")
 
@@ -142,3 +142,22 @@ def test_what_cannot_be_meant_is_refused_before_anything_starts(selection: Selec
 def test_an_installation_without_kernels_says_how_to_get_them() -> None:
     with pytest.raises(UsageError, match="pip install"):
         items(Selection(), Plugins(), CPU, ())
+
+
+def test_a_plan_is_narrowed_to_rows_by_number_over_all_devices() -> None:
+    whole = _plan(Selection(kernels=("toy",), precisions=("fp32",)))
+    narrow = narrowed({"cpu:0": whole, "cpu:1": whole}, [(2, ""), (len(whole) + 1, "everywhere")])
+    assert narrow["cpu:0"] == [whole[1]]
+    (held,) = narrow["cpu:1"]
+    assert (held.case, held.label, held.candidates) == (whole[0].case, "best", ("everywhere",))
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [([(0, "")], ["row 0", "1 … 2"]), ([(3, "")], ["row 3"]), ([(1, "even")], ["row 1", "even", "everywhere"])],
+)
+def test_a_row_that_the_plan_lacks_is_refused(rows: list[tuple[int, str]], words: list[str]) -> None:
+    whole = _plan(Selection(kernels=("toy",), precisions=("fp32",)))
+    with pytest.raises(UsageError) as error:
+        narrowed({"cpu": whole}, rows)
+    assert all(word in str(error.value) for word in words)
