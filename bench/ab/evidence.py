@@ -1,0 +1,124 @@
+"""Pairs of launches of one series, gathered: what counts, what was lost and why, and how often rows were disturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import exp, log, log1p
+
+from bench import records
+from bench.ab.launches import Label
+from bench.analysis import observed
+from bench.analysis.identity import launch_medians
+from bench.analysis.verdicts import SeriesVerdict, Stage, change, judge_pairs, paired_differences
+from bench.analysis.words import mhz
+from bench.stats.robust import median
+
+
+@dataclass
+class Pairs:
+    """Evidence of one series in one stage: seconds a call, `base_s[i]` and `new_s[i]` launched one after the other."""
+
+    base_s: list[float] = field(default_factory=list)
+    new_s: list[float] = field(default_factory=list)
+    base_hz: list[float] = field(default_factory=list)
+    new_hz: list[float] = field(default_factory=list)
+    """The clock of each launch's rows, where it was sampled."""
+    lost: list[str] = field(default_factory=list)
+    """Why pairs did not count, in the order in which they were lost."""
+    lost_reason: str = "quarantined"
+    """The reason code of the last of them."""
+
+    @property
+    def differences(self) -> list[float]:
+        """ln(new/base); of none yet []."""
+        return paired_differences(self.base_s, self.new_s) if self.base_s else []
+
+    def add(self, rows: Mapping[Label, Sequence[records.Measurement]]) -> None:
+        """One more pair: each side's rows of this series in its launch."""
+        times = {label: list(launch_medians(mine).values()) for label, mine in rows.items()}
+        if times["A"] and times["B"]:
+            self.base_s.append(times["A"][0])
+            self.new_s.append(times["B"][0])
+            self.base_hz += _clock_hz(rows["A"])
+            self.new_hz += _clock_hz(rows["B"])
+            return
+        bad: Label = "B" if times["A"] else "A"
+        self.lost_reason, why = _why_lost(rows[bad])
+        self.lost.append(f"{bad}: {why}")
+
+
+@dataclass
+class Tally:
+    """Rows over all launches: for the verdict "unstable"."""
+
+    measured: int = 0
+    unstable: int = 0
+
+    def add(self, rows: Sequence[records.Measurement]) -> None:
+        """Count the rows that were timed, and of them those that were disturbed."""
+        timed = [row for row in rows if row.status in records.MEASURED]
+        self.measured += len(timed)
+        self.unstable += sum(row.status in records.UNSTABLE or bool(row.quarantine) for row in timed)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One series after some pairs: for the screen, not a verdict."""
+
+    series: str
+    pairs: int
+    slower: int
+    """Pairs in which B took longer."""
+    ratio: float
+
+
+def standings(evidence: Mapping[str, Pairs]) -> list[Standing]:
+    """How each series stands; those without a pair yet left out."""
+    return [
+        Standing(text, len(found), sum(value > 0 for value in found), exp(median(found)))
+        for text, pairs in evidence.items()
+        if (found := pairs.differences)
+    ]
+
+
+def judged(series: str, pairs: Pairs, threshold: float, stage: Stage) -> SeriesVerdict:
+    """A series' verdict by its pairs; "quarantined" where none counts, "ambiguous" where a clock explains a change."""
+    if not pairs.base_s:
+        why = "; ".join(dict.fromkeys(pairs.lost)) or "no pair of launches"
+        return SeriesVerdict(series, "quarantined", pairs.lost_reason, f"no pair of launches counts: {why}")
+    found = judge_pairs(pairs.base_s, pairs.new_s, threshold=threshold, stage=stage, series=series)
+    if pairs.lost:
+        found = replace(found, notes=(*found.notes, f"pairs that did not count: {len(pairs.lost)} ({pairs.lost[-1]})"))
+    return _in_cycles(found, pairs)
+
+
+def _in_cycles(one: SeriesVerdict, pairs: Pairs) -> SeriesVerdict:
+    """Where the clock was sampled in every launch, a change has to hold in cycles too (nvbench)."""
+    sampled = len(pairs.base_hz) == len(pairs.new_hz) == len(pairs.base_s)
+    if one.verdict not in ("regression", "improvement") or one.ratio is None or not sampled:
+        return one
+    before, after = median(pairs.base_hz), median(pairs.new_hz)
+    cycles = one.ratio * after / before
+    clocks = f"the clock went from {mhz(before)} to {mhz(after)} MHz"
+    direction = 1.0 if one.verdict == "regression" else -1.0
+    if direction * log(cycles) > log1p(one.threshold_asked or 0.0):
+        return replace(one, notes=(*one.notes, f"in cycles {change(cycles)} ({clocks})"))
+    text = f"{change(one.ratio)} in time, but {clocks}: in cycles {change(cycles)}"
+    return replace(one, verdict="ambiguous", reason="clock_change", text=text)
+
+
+def _clock_hz(rows: Sequence[records.Measurement]) -> list[float]:
+    """The sampled clock of a launch's rows; none on a processor, whose canary's single readings scatter by 14 %."""
+    found = [hz for row in rows if (hz := observed.quantity(row.telemetry, observed.CLOCK))]
+    return [median(found)] if found else []
+
+
+def _why_lost(rows: Sequence[records.Measurement]) -> tuple[str, str]:
+    """Reason code and words."""
+    if not rows:
+        return "not_measured", "not measured"
+    row = rows[0]
+    if row.status in records.USABLE:
+        return "quarantined", "; ".join(row.quarantine)
+    return row.status, f"{row.status} ({row.reason})"
