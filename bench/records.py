@@ -76,20 +76,23 @@ class Executed(msgspec.Struct, kw_only=True):
 
 
 class Time(msgspec.Struct, kw_only=True):
-    """Seconds per call over the samples of one launch; the interval is that of the median within this launch."""
+    """Seconds per call over the samples of one launch; the interval is that of the median within this launch.
+
+    A run of ours has all of it but the interval. Of an imported one only the median is sure to be known.
+    """
 
     median_s: float
-    q1_s: float
-    q3_s: float
-    min_s: float
-    mean_s: float
-    stdev_s: float
+    q1_s: float | None
+    q3_s: float | None
+    min_s: float | None
+    mean_s: float | None
+    stdev_s: float | None
     ci95_low_s: float | None
     ci95_high_s: float | None
-    samples: int
-    calls_per_sample: int
-    timer: Literal["event", "event-busy", "graph", "host"]
-    stop: Literal["interval", "iqr", "noise-stable", "budget"]
+    samples: int | None
+    calls_per_sample: int | None
+    timer: Literal["event", "event-busy", "graph", "host", "imported"]
+    stop: Literal["interval", "iqr", "noise-stable", "budget", "imported"]
 
 
 class Rate(msgspec.Struct, kw_only=True):

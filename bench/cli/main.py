@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import keyword
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import Final, NoReturn
 
 from bench.errors import BenchError, UsageError, unknown_name
@@ -28,6 +30,8 @@ COMMANDS: Final[dict[str, str]] = {
     "ratings": "search the rated peaks; say which row a reported name gets",
     "doctor": "say what would make a measurement here bad, and how to mend it",
     "baseline": "name runs to compare with, list and clear the names",
+    "import": "read another tool's results into the store",
+    "export": "write a run in another tool's format",
     "results": "list the runs of a store, compact old ones, rebuild the index",
 }
 
@@ -77,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
 
 def parser_for(command: str) -> argparse.ArgumentParser:
     """The complete parser of one command."""
-    module = import_module(f"bench.cli.{command}")
+    module = _module(command)
     parser = Parser(
         prog=f"python -m bench {command}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -103,8 +107,13 @@ def _dispatch(argv: list[str]) -> int:
         raise unknown_name("command", command, COMMANDS)
     args = parser_for(command).parse_args(rest)
     args.argv = [command, *rest]
-    code: int = import_module(f"bench.cli.{command}").run(args)
+    code: int = _module(command).run(args)
     return code
+
+
+def _module(command: str) -> ModuleType:
+    """The module of a command; where the word is Python's own (import) its name ends in an underscore."""
+    return import_module(f"bench.cli.{command}{'_' * keyword.iskeyword(command)}")
 
 
 def _top_parser() -> argparse.ArgumentParser:

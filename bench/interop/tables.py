@@ -1,0 +1,88 @@
+"""CSV, in and out: no cell is a formula to a spreadsheet, and every digit of a number is kept."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from bench.interop import reading
+from bench.interop.reading import MalformedError, Node
+
+FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
+"""What a spreadsheet takes for a formula; such a text gets an apostrophe before it, and loses it when it is read."""
+MAX_COLUMNS: Final = 10_000
+DELIMITERS: Final = (",", ";", "\t")
+
+
+def written(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """CSV with that header: None is an empty cell, a float has all of its digits."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([_cell(name) for name in header])
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return out.getvalue().encode("utf-8", "replace")
+
+
+def read(text: str) -> tuple[list[str], Iterator[tuple[int, dict[str, Node]]]]:
+    """The header, and (line, column → cell) of each line that has something. An empty cell is missing.
+
+    Raises MalformedError for a header without names or with one twice, and for a line longer than it.
+    """
+    if text.count("\n") + text.count(",") + text.count(";") + text.count("\t") > reading.MAX_VALUES:
+        raise MalformedError(f"the file: has more than {reading.MAX_VALUES:,} cells, which is the limit")
+    first = text.partition("\n")[0]
+    delimiter = max(DELIMITERS, key=first.count)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header = [_uncell(cell) for cell in _next(lines, 1) or []]
+    header = [reading.cleaned(cell.strip(), "line 1") for cell in header]
+    if not any(header):
+        raise MalformedError("line 1: a header with the names of the columns is expected")
+    if len(header) > MAX_COLUMNS:
+        raise MalformedError(f"line 1: has more than {MAX_COLUMNS:,} columns, which is the limit")
+    twice = next((name for name in header if name and header.count(name) > 1), None) if len(header) < 500 else None
+    if twice is not None or len(set(filter(None, header))) != len(list(filter(None, header))):
+        raise MalformedError(f"line 1: names column {reading.shown(twice or 'one')} twice")
+    return header, _rows(header, lines)
+
+
+def _rows(header: Sequence[str], lines: Iterator[list[str]]) -> Iterator[tuple[int, dict[str, Node]]]:
+    number = 1
+    while True:
+        number += 1
+        cells = _next(lines, number)
+        if cells is None:
+            return
+        if len(cells) > len(header):
+            raise MalformedError(f"line {number}: has {len(cells)} cells, and the header {len(header)}")
+        if any(cell.strip() for cell in cells):
+            yield (
+                number,
+                {
+                    name: Node(_uncell(cell) if cell.strip() else None, f"line {number}, {reading.short(name)}")
+                    for name, cell in zip(header, cells, strict=False)
+                    if name
+                },
+            )
+
+
+def _next(lines: Iterator[list[str]], number: int) -> list[str] | None:
+    try:
+        return next(lines, None)
+    except csv.Error as error:
+        raise MalformedError(f"line {number}: is not CSV: {error}") from None
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return repr(value)
+    text = str(value).replace("\r", " ")  # the writer would not quote it
+    return f"'{text}" if isinstance(value, str) and FORMULA.match(text) else text
+
+
+def _uncell(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell[1:]) else cell
