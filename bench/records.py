@@ -21,6 +21,7 @@ from typing import IO, Any, Final, Literal, TypeAlias, cast, get_args
 import msgspec
 
 from bench.errors import UnavailableError
+from bench.kernel import Role
 
 SCHEMA = 1
 COMPRESSED: Final = ".gz"
@@ -229,6 +230,8 @@ class Measurement(msgspec.Struct, kw_only=True, tag="measurement", tag_field="ty
     precision: str
     accumulate: str | None
     implementation: str
+    role: Role | None = None
+    """What the kernel's figure is for; null in files of earlier versions, where `utilization_of` tells of bandwidth."""
     mode: Literal["burst", "sustained"]
     data: str
     cache: Literal["cold", "warm", "not-applicable"]
@@ -380,7 +383,10 @@ def find(path: Path) -> Path:
     if not path.is_dir():
         compressed = path.with_name(path.name + COMPRESSED)
         return compressed if not path.exists() and compressed.exists() else path
-    found = [(file.stat().st_mtime, file) for pattern in PATTERNS for file in path.glob(pattern) if file.is_file()]
+    found = []
+    for file in (file for pattern in PATTERNS for file in path.glob(pattern) if file.is_file()):
+        with contextlib.suppress(OSError):  # compressed since the listing, and so called otherwise
+            found.append((file.stat().st_mtime, file))
     if not found:
         raise UnavailableError(f"no run file ({', '.join(PATTERNS)}) in {path}")
     return max(found)[1]

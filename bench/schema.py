@@ -21,6 +21,8 @@ def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of one line: one of the five records, each with all of its keys."""
     references, definitions = msgspec.json.schema_components(LINES, ref_template="#/$defs/{name}")
     for definition in definitions.values():
+        if "properties" not in definition:
+            continue  # an enumeration
         # A reader has to do without defaults; a writer leaves nothing out, so that is what the schema promises.
         definition["required"] = list(definition["properties"])
         for value in definition["properties"].values():

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Literal
 
 from bench import records
+from bench.kernel import Role
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,12 @@ class Roofline:
     warm: bool
     """Whether inputs came out of a cache: its bandwidth is another than the memory's."""
     measured: Ceilings
-    """The best product and the best bandwidth of this run."""
+    """The measured ceiling, or else the best product, and the best bandwidth of this run."""
     rated: Ceilings
     memory_bytes_per_s: float | None = None
     """The best bandwidth from memory, warm or not: a cache of unknown bandwidth is at least as fast."""
+    of_products: bool = True
+    """Whether the measured peak is only the best product, for want of a row that measures the ceiling itself."""
 
     def bound(self, intensity: float) -> Literal["memory", "compute"] | None:
         """What bounds a case of `intensity` operations per byte by the measured ceilings; None where unknown."""
@@ -83,6 +86,11 @@ def is_warm(row: records.Measurement) -> bool:
     return row.cache == "warm"
 
 
+def is_ceiling(row: records.Measurement) -> bool:
+    """Whether the row measures a ceiling that others are set against, by its kernel's role."""
+    return row.role is Role.CEILING
+
+
 def measured_bandwidth(rows: Iterable[records.Measurement], device: str, cache: str) -> float | None:
     """The best bandwidth (bytes per second) of a usable bandwidth row of `device` in this cache state.
 
@@ -97,7 +105,7 @@ def measured_bandwidth(rows: Iterable[records.Measurement], device: str, cache: 
 def measured_peak(
     rows: Iterable[records.Measurement], device: str, precision: str, accumulate: str | None
 ) -> float | None:
-    """The best rate (operations per second) of a usable compute row at this precision and accumulation.
+    """The ceiling (operations per second) of the run at this precision and accumulation, else its best product.
 
     Where fewer operations were executed than are counted (Winograd), those executed count: a ceiling is the unit's.
     """
@@ -106,16 +114,27 @@ def measured_peak(
         for row in rows
         if (row.device, row.precision, row.accumulate) == (device, precision, accumulate) and not _is_bandwidth(row)
     ]
-    return _best((row, _executed_per_s(row)) for row in chosen)
+    ceiling = _best((row, _executed_per_s(row)) for row in chosen if is_ceiling(row))
+    return ceiling if ceiling is not None else _best((row, _executed_per_s(row)) for row in chosen)
+
+
+def measured_ceiling(
+    rows: Iterable[records.Measurement], device: str, precision: str, accumulate: str | None
+) -> float | None:
+    """The best rate (operations per second) of a usable row that measures the ceiling; None where the run has none."""
+    return measured_peak((row for row in rows if is_ceiling(row)), device, precision, accumulate)
 
 
 def rooflines(rows: Sequence[records.Measurement], devices: Iterable[records.Device]) -> list[Roofline]:
-    """A roofline for each device, precision, accumulation and cache state of which a compute row was measured."""
+    """A roofline for each device, precision, accumulation and cache state of which a compute row was measured.
+
+    A ceiling alone makes none: it is a line of the figure and no case under it.
+    """
     known = {device.device: device for device in devices}
     keys = dict.fromkeys(
         (row.device, row.precision, row.accumulate, is_warm(row))
         for row in rows
-        if row.status in records.USABLE and not _is_bandwidth(row) and intensity(row) is not None
+        if row.status in records.USABLE and not (_is_bandwidth(row) or is_ceiling(row)) and intensity(row) is not None
     )
     return [_roofline(rows, known.get(key[0]), *key) for key in keys]
 
@@ -144,6 +163,7 @@ def _roofline(
             compute.operations_per_s if compute else None, memory.bytes_per_s if memory and not warm else None
         ),
         memory_bytes_per_s=measured_bandwidth(rows, name, "cold"),
+        of_products=measured_ceiling(rows, name, precision, accumulate) is None,
     )
 
 

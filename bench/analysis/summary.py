@@ -11,6 +11,7 @@ from statistics import median
 from typing import Literal
 
 from bench import records
+from bench.analysis.roofline import is_ceiling
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,19 @@ def series(rows: Iterable[records.Measurement]) -> list[Series]:
 
 
 def best(all_series: Sequence[Series]) -> list[Best]:
-    """The best usable series of each device, precision and accumulation; bandwidth last."""
+    """The best usable series of each device, precision and accumulation; bandwidth last.
+
+    A ceiling is not ranked: it does no work that anybody has.
+    """
+    return _highest(one for one in all_series if not is_ceiling(one.first))
+
+
+def ceilings(all_series: Sequence[Series]) -> list[Best]:
+    """The measured ceiling of each device, precision and accumulation that has one."""
+    return _highest(one for one in all_series if is_ceiling(one.first))
+
+
+def _highest(all_series: Iterable[Series]) -> list[Best]:
     found: dict[tuple[str, str], Series] = {}
     for one in all_series:
         if one.value is None or one.status not in records.USABLE:

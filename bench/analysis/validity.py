@@ -6,7 +6,7 @@ telemetry under `unknown`. Whether a row reached its precision (`noisy`) is deci
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -14,6 +14,7 @@ import msgspec
 
 from bench import records
 from bench.analysis import observed
+from bench.analysis.roofline import is_ceiling, measured_ceiling
 from bench.analysis.utilization import PLAUSIBLE, Denominators
 from bench.analysis.words import mhz, percent, plural
 from bench.precision import PRECISIONS
@@ -109,6 +110,29 @@ def unknown(row: records.Measurement, device: records.Device) -> list[str]:
     else:
         checks |= {name: observed.quantity(row.telemetry, name) for name in (observed.CLOCK, "other_processes")}
     return [name for name, value in checks.items() if value is None]
+
+
+def above_ceiling(row: records.Measurement, rows: Sequence[records.Measurement]) -> str:
+    """A warning where a row's rate exceeds, by more than its interval, the ceiling that `rows` have measured; else "".
+
+    Set against the ceiling of the unit that executed it, with the operations executed. `rows` are the run's so far: a
+    ceiling that is measured later says nothing here.
+    """
+    if row.time is None or row.work is None or row.utilization_of == "bytes" or is_ceiling(row):
+        return ""
+    precision, accumulate, operations = row.precision, row.accumulate, row.work.operations
+    if row.executed is not None:
+        precision, operations = row.executed.precision, row.executed.operations
+        accumulate = PRECISIONS[precision].accumulate
+    ceiling = measured_ceiling(rows, row.device, precision, accumulate)
+    slowest = operations / (row.time.ci95_high_s or row.time.median_s)
+    if ceiling is None or slowest <= ceiling:
+        return ""
+    times = operations / row.time.median_s / ceiling
+    return (
+        f"{times:.2f} × the measured {precision} ceiling of {ceiling / 1e12:.4g} T/s: the ceiling was measured at a "
+        "lower clock or on busy cores, or less was executed than is counted"
+    )
 
 
 def _too_fast(row: records.Measurement, denominators: Denominators) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from bench import records
 from bench.analysis.losses import of_file
-from bench.analysis.roofline import Ceilings, Roofline, intensity, is_warm, rooflines
+from bench.analysis.roofline import Ceilings, Roofline, intensity, is_ceiling, is_warm, rooflines
 from bench.analysis.summary import Series, series
 from bench.ratings import load
 from bench.report import waterfall
@@ -61,7 +61,7 @@ def _roofline(one: Roofline, timed: Sequence[Series], defaults: Defaults) -> lis
     accumulate = f" with {one.accumulate} accumulation" if one.accumulate not in (None, one.precision) else ""
     return [
         f"roofline of {one.device}, {one.precision}{accumulate}, data {'in a cache' if one.warm else 'in memory'}",
-        f"  measured  {_ceilings(one, one.measured)}",
+        f"  measured  {_ceilings(one, one.measured)}{'' if one.of_products else ' (peak: the ceiling)'}",
         f"  rated     {_ceilings(one, one.rated)}",
         *_cases(one, timed, defaults),
     ]
@@ -83,7 +83,7 @@ def _cases(one: Roofline, timed: Sequence[Series], defaults: Defaults) -> list[s
     for each in timed:
         row = waterfall.explained_row(each)
         per_byte = intensity(row)
-        if each.unit == "B/s" or per_byte is None or each.value is None or not _belongs(row, one):
+        if each.unit == "B/s" or is_ceiling(row) or per_byte is None or each.value is None or not _belongs(row, one):
             continue
         case = f"{row.kernel} {short_case(row.case, defaults.get(row.kernel))}"
         allowed = one.allows(per_byte)

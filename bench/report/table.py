@@ -12,7 +12,7 @@ from string import ascii_lowercase
 from typing import Final
 
 from bench import records
-from bench.analysis.summary import Best, Series, best, series
+from bench.analysis.summary import Best, Series, best, ceilings, series
 from bench.report.numbers import percent, prefix, short_case, with_interval
 from bench.report.waterfall import loss_reason, loss_words
 
@@ -234,12 +234,13 @@ def _fields(cells: Cells) -> list[str]:
 
 
 def _summary(all_series: Sequence[Series]) -> list[str]:
-    found = best(all_series)
-    several = len({one.device for one in found}) > 1
-    return [(f"{one.device}: " if several else "") + _best_line(one) for one in found]
+    found = [(one, f"best {one.label}") for one in best(all_series)]
+    found += [(one, f"ceiling {one.label}, measured") for one in ceilings(all_series)]
+    several = len({one.device for one, _ in found}) > 1
+    return [(f"{one.device}: " if several else "") + _best_line(one, what) for one, what in found]
 
 
-def _best_line(one: Best) -> str:
+def _best_line(one: Best, what: str) -> str:
     chosen = one.series
     value = chosen.value or 0.0
     factor, letter = prefix([value])
@@ -248,9 +249,9 @@ def _best_line(one: Best) -> str:
     where = f"{chosen.first.kernel}, {chosen.first.implementation}"
     if chosen.rated is None:
         why = chosen.first.utilization_reason or "no rating"
-        return f"best {one.label}: {figure} ({where}); share of rated n/a: {why}"
+        return f"{what}: {figure} ({where}); share of rated n/a: {why}"
     rated = with_interval(chosen.rated / factor, None, None)
-    return f"best {one.label}: {figure}, {percent(chosen.utilization)} of the rated {rated} ({where})"
+    return f"{what}: {figure}, {percent(chosen.utilization)} of the rated {rated} ({where})"
 
 
 def _footnotes(run: records.RunFile, all_series: Sequence[Series]) -> list[str]:

@@ -154,7 +154,7 @@ def _precisions(selection: Selection, kernel: Kernel, native: Sequence[str]) -> 
 
 
 def _default_kernels(plugins: Plugins, suite: str) -> list[str]:
-    """Compute kernels and the bandwidth that bounds them, and from `standard` on ceilings: `quick` has no time for them.
+    """Compute kernels and the bandwidth that bounds them, and from `standard` on ceilings: `quick` has no time left.
 
     Other roles are asked for by name.
     """

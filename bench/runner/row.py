@@ -123,6 +123,7 @@ def record(row: Row) -> records.Measurement:
         precision=request.precision,
         accumulate=outcome.implementation.accumulates(request.precision) if outcome.implementation else None,
         implementation=name,
+        role=row.kernel.role,
         mode=request.mode,
         data=request.data,
         cache=timing.cache if timing else request.cache or "not-applicable",
