@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, str]] = {
     "ratings": "search the rated peaks; say which row a reported name gets",
     "doctor": "say what would make a measurement here bad, and how to mend it",
     "baseline": "name runs to compare with, list and clear the names",
+    "history": "show series over the runs of a store, and where they changed",
     "import": "read another tool's results into the store",
     "export": "write a run in another tool's format",
     "results": "list the runs of a store, compact old ones, rebuild the index",

@@ -244,12 +244,13 @@ def _merged(segments: _Segments, candidates: list[int], rules: Rules) -> tuple[C
         if weakest.p < rules.p:
             weakest = min(points, key=lambda point: point.size - _asked(point, rules))
             if weakest.size > _asked(weakest, rules):
-                early = [
-                    i for i in range(len(points)) if _premature(segments, bounds[i], points[i], bounds[i + 2], rules)
-                ]
-                if not early:
+                outer = zip(bounds, points, bounds[2:], strict=False)
+                early = next(
+                    (point for start, point, end in outer if _premature(segments, start, point, end, rules)), None
+                )
+                if early is None:
                     return tuple(points)
-                weakest = points[early[0]]
+                weakest = early
         kept.remove(weakest.index)
     return ()
 
