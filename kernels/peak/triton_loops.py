@@ -1,0 +1,92 @@
+"""The Triton kernels of `peak` and their launch. Importing this imports Triton.
+
+A program's sums are whole tiles of 16 × 16 of the output, one after the other, as `loops.c` has them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import triton
+import triton.language as tl
+
+from bench.kernel import Call
+from kernels.peak.shapes import EDGE
+from kernels.triton_tuning import Config
+
+if TYPE_CHECKING:
+    import torch
+
+TILE: Final = tl.constexpr(EDGE)
+
+
+@triton.jit
+def _dots(
+    a: Any,
+    b: Any,
+    out: Any,
+    steps: Any,
+    accumulator: tl.constexpr,
+    tf32: tl.constexpr,
+    rows: tl.constexpr,
+    columns: tl.constexpr,
+    depth: tl.constexpr,
+) -> None:
+    """One program: rows × columns sums, to each of which every step adds `depth` times its product.
+
+    The operands are loaded once, and no step can be left out or moved: each takes the sums of the one before.
+    """
+    i = tl.arange(0, rows)
+    j = tl.arange(0, columns)
+    k = tl.arange(0, depth)
+    x = tl.load(a + (i % TILE)[:, None] + 0 * k[None, :])
+    y = tl.load(b + (j % TILE)[None, :] + 0 * k[:, None])
+    total = tl.zeros((rows, columns), dtype=accumulator)
+    for _ in range(steps):
+        if tf32:
+            total = tl.dot(x, y, total, input_precision="tf32", out_dtype=accumulator)
+        else:
+            total = tl.dot(x, y, total, out_dtype=accumulator)
+    out += tl.program_id(0).to(tl.int64) * (rows * columns)
+    tile = (i // TILE)[:, None] * (columns // TILE) + (j // TILE)[None, :]
+    tl.store(out + tile * (TILE * TILE) + (i % TILE)[:, None] * TILE + (j % TILE)[None, :], total)
+
+
+@triton.jit
+def _multiply_adds(a: Any, b: Any, out: Any, steps: Any, sums: tl.constexpr) -> None:
+    """One program: `sums` sums, to each of which every step adds its product.
+
+    `tl.fma`, and not x * y + total: the product would be the same in every step, and only the addition be repeated.
+    """
+    i = tl.arange(0, sums)
+    x = tl.load(a + i // TILE % TILE)
+    y = tl.load(b + i % TILE)
+    total = tl.zeros((sums,), dtype=out.dtype.element_ty)
+    for _ in range(steps):
+        total = tl.fma(x, y, total)
+    tl.store(out + tl.program_id(0).to(tl.int64) * sums + i, total)
+
+
+def dots(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, length: int, precision: str, config: Config) -> Call:
+    """A call that fills `out` (chains / 16, 16) with sums of `length` products by tl.dot, and returns it."""
+    accumulator = tl.int32 if precision == "int8" else tl.float32
+    grid = (out.numel() // (config["rows"] * config["columns"]),)
+    steps, constants = length // config["depth"], config.arguments()
+
+    def call() -> torch.Tensor:
+        _dots[grid](a, b, out, steps, accumulator=accumulator, tf32=precision == "tf32", **constants)
+        return out
+
+    return call
+
+
+def multiply_adds(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, length: int, config: Config) -> Call:
+    """The same by tl.fma, for fp32 and fp64."""
+    grid = (out.numel() // config["sums"],)
+    constants = config.arguments()
+
+    def call() -> torch.Tensor:
+        _multiply_adds[grid](a, b, out, length, **constants)
+        return out
+
+    return call
