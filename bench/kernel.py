@@ -128,6 +128,8 @@ class Implementation:
     """precision → accumulation, where it is not the precision's own."""
     capturable: bool = True
     """Whether a call may be recorded in a device graph."""
+    in_best: bool = True
+    """Whether `--implementation best` tries it; not where setting it up takes longer than the measurement."""
     supports: Supports | None = None
     executed: Callable[[Case, str, DeviceView], Executed | None] | None = None
     kernel: str = ""
@@ -137,6 +139,15 @@ class Implementation:
     def accumulates(self, precision: str) -> str:
         """The accumulation that results of this implementation have at `precision`."""
         return self.accumulate.get(precision, PRECISIONS[precision].accumulate)
+
+    def reason_not_best(self, precision: str) -> str:
+        """Why `--implementation best` leaves it out of a row at `precision`; "" where it is a candidate.
+
+        One that accumulates otherwise has another rating: it is no faster way to the same answer.
+        """
+        if self.accumulates(precision) != PRECISIONS[precision].accumulate:
+            return f"accumulates in {self.accumulates(precision)}: ask for it by name, --implementation {self.name}"
+        return "" if self.in_best else f"is slow to set up: ask for it by name, --implementation {self.name}"
 
     def reason_unsupported(self, case: Case, precision: str, device: DeviceView) -> str:
         """Why this implementation can't run the case at the precision on the device; "" when it can."""
@@ -154,6 +165,7 @@ def implementation(
     devices: Sequence[str] = (),
     accumulate: Mapping[str, str] | None = None,
     capturable: bool = True,
+    in_best: bool = True,
     supports: Supports | None = None,
     executed: Callable[[Case, str, DeviceView], Executed | None] | None = None,
     kernel: str = "",
@@ -176,6 +188,7 @@ def implementation(
             devices=tuple(devices),
             accumulate=MappingProxyType(dict(accumulate or {})),
             capturable=capturable,
+            in_best=in_best,
             supports=supports,
             executed=executed,
             kernel=kernel,

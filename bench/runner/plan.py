@@ -119,7 +119,11 @@ def _items(
     implementations = _chosen(selection, plugins.implementations(kernel.name))
     if not implementations:
         return  # an implementation asked for by name that only other kernels have
-    reasons = {name: _reason(kernel, impl, case, precision, device) for name, impl in implementations.items()}
+    best = selection.implementation == BEST
+    reasons = {
+        name: _reason(kernel, impl, case, precision, device) or (impl.reason_not_best(precision) if best else "")
+        for name, impl in implementations.items()
+    }
     able = tuple(name for name, reason in reasons.items() if not reason)
     having = [name for name, impl in implementations.items() if precision in impl.precisions]
     # Those that lack the precision altogether are worth a word only where none has it.

@@ -115,6 +115,24 @@ def test_an_implementation_by_name_measures_nothing_else() -> None:
     assert [row.candidates for row in rows] == [(), ("even",)]
 
 
+def test_best_leaves_out_what_accumulates_otherwise_or_is_slow_to_set_up_unless_it_is_named() -> None:
+    class Wider(Toy):
+        halved = implementation("halved", precisions=("fp16",), accumulate={"fp16": "fp16"})(_never)
+        compiler = implementation("compiler", precisions=("fp32", "fp16"), in_best=False)(_never)
+
+    plugins = Plugins(kernels={"toy": Wider})
+
+    def planned(implementation: str, precision: str) -> Item:
+        return items(Selection(implementation=implementation, precisions=(precision,)), plugins, CPU, ())[0]
+
+    assert planned("best", "fp32").candidates == ("everywhere",)
+    left_out = dict(planned("best", "fp16").unsupported)
+    assert "accumulates in fp16" in left_out["halved"]
+    assert "--implementation compiler" in left_out["compiler"]
+    for name in ("halved", "compiler"):
+        assert planned(name, "fp16").candidates == (name,)
+
+
 def test_an_implementation_added_by_another_package_takes_part() -> None:
     added = Implementation("added", _never, ("fp32",), kernel="toy")
     plugins = Plugins(kernels={"toy": Toy}, added={"toy": [added]})
