@@ -45,7 +45,7 @@ def resolve(reference: str, location: Location, argument: str = "RUN") -> Path:
         entry = find(reference, index, argument)
         if entry is not None:
             return path_of(entry, location)
-        if _exists(Path(reference)):
+        if reference and _exists(Path(reference)):
             return records.find(Path(reference))
         raise nothing_found(reference, index, argument)
 
