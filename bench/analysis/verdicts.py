@@ -160,7 +160,9 @@ def confirmed(screened: Sequence[SeriesVerdict], fresh: Sequence[SeriesVerdict])
     for direction in _DIRECTIONS:
         places = [i for i, one in enumerate(screened) if one.verdict == direction]
         points = [_points(fresh[i]) == direction for i in places]
-        adjusted = benjamini_hochberg([fresh[i].p or 0.0 if held else 1.0 for i, held in zip(places, points, strict=True)])
+        adjusted = benjamini_hochberg(
+            [fresh[i].p or 0.0 if held else 1.0 for i, held in zip(places, points, strict=True)]
+        )
         for place, p in zip(places, adjusted, strict=True):
             one = fresh[place]
             if one.verdict in _DIRECTIONS and p > FALSE_DISCOVERY:
@@ -292,6 +294,7 @@ def sentence(
         "near_threshold": f"{seen}: a change, but it can't be told on which side of {limit} it lies",
         "uncertain": f"{seen}, but launches scatter too much to tell (launch noise {percent(noise)})",
         "not_confirmed": f"a first measurement stood out, a fresh one did not confirm it ({seen})",
+        "one_launch": f"{seen}; a single launch a side can't tell that from the noise between launches",
         "too_few_launches": f"{seen}, but fewer than seven pairs of launches can't show a change",
     }.get(reason, f"{verdict}: {seen}")
 

@@ -17,14 +17,13 @@ def signed_rank_p(differences: Sequence[float], shift: float = 0.0) -> float:
     """One-sided p-value of "these differences lie above `shift`", conditional on their absolute values.
 
     Under the null each difference from `shift` has either sign with equal chance (Wilcoxon, Biometrics Bull. 1, 1945).
-    Ties share their mean rank. A difference of exactly zero keeps its rank and has no sign (Pratt, J. Am. Stat. Assoc.
-    54, 1959), so that equal launches count as evidence for no change. Raises ValueError on none or NaN.
+    Ties share their mean rank. A difference of exactly zero counts as one that lies below, however slightly: equal
+    launches speak against a change, and are not left out as Wilcoxon had it. Raises ValueError on none or NaN.
     """
     moved = [value - shift for value in checked(differences)]
     ranks = doubled_ranks([abs(value) for value in moved])
     observed = sum(rank for rank, value in zip(ranks, moved, strict=True) if value > 0)
-    signed = tuple(sorted(rank for rank, value in zip(ranks, moved, strict=True) if value))
-    return _at_least(signed)[observed] / 2 ** len(signed)
+    return _at_least(tuple(sorted(ranks)))[observed] / (1 << len(ranks))
 
 
 def signed_rank_interval(differences: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
@@ -64,7 +63,7 @@ def _at_least(ranks: tuple[int, ...]) -> tuple[int, ...]:
 @lru_cache(maxsize=256)
 def _interval_rank(count: int, confidence: float) -> int:
     """The largest k with P(T ≤ k − 1) ≤ (1 − confidence)/2 for T of `count` untied differences; 0 where none is."""
-    allowed = (1.0 - confidence) / 2.0 * 2**count
+    allowed = (1.0 - confidence) / 2.0 * (1 << count)
     tails = _at_least(tuple(range(1, count + 1)))
     # T is symmetric: as many choices give at most k − 1 as give at least all ranks but k − 1.
     return sum(tail <= allowed for tail in tails)

@@ -1,0 +1,302 @@
+"""A comparison as a table for a terminal, as markdown, as the JSON document, and one series with all its evidence.
+
+`compare` and `ab` print the same things from the same `Comparison`.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from bench.analysis.comparison import Comparison
+from bench.analysis.verdicts import VERDICTS, SeriesVerdict, SuiteShift, change, what_can_be_seen
+from bench.report.numbers import decimals, percent
+from bench.stats.robust import median
+
+SCHEMA: Final = 1
+"""Of the JSON document; raised when a key changes its meaning or goes."""
+TEXT_LEAST: Final = 50
+"""Columns that lines of text are wrapped to on the narrowest terminal."""
+SERIES_LEAST: Final = 24
+"""Columns that the names of series keep on the narrowest terminal."""
+HEADERS: Final = ("verdict", "series", "time new / base", "95 % interval", "threshold", "reason")
+ASCII: Final = str.maketrans({"±": "+-", "−": "-", "×": "x", "–": "-", "…": "...", "·": "*", "→": "->", "µ": "u"})
+UNITS: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns"))
+NOT_LISTED: Final = ("same",)
+"""Verdicts whose sentence below the table would say nothing new."""
+
+
+def terminal(comparison: Comparison, width: int, ascii_only: bool = False) -> str:
+    """The whole comparison for a terminal of `width` columns: what can be seen, the table, the reasons, the outcome."""
+    wrapped = max(width, TEXT_LEAST)
+    lines = [*_headlines(comparison), "", _table(comparison, width), "", *_reasons(comparison), *_notes(comparison), ""]
+    parts = []
+    for line in [*lines, summary(comparison)]:
+        # The table is laid out already.
+        parts += [line] if "\n" in line else textwrap.wrap(line, wrapped, subsequent_indent="    ") or [""]
+    text = "\n".join(_without_double_blanks(parts))
+    return text.translate(ASCII) if ascii_only else text
+
+
+def markdown(comparison: Comparison) -> str:
+    """The same as GitHub-flavoured markdown, for a job summary or a comment."""
+    from tabulate import tabulate
+
+    rows = [[field.replace("|", "\\|") for field in row] for row in _rows(comparison)]
+    parts = [f"**{summary(comparison)}**", "\n".join(_headlines(comparison))]
+    if rows:
+        parts.append(tabulate(rows, headers=HEADERS, tablefmt="github", disable_numparse=True))
+    parts += ["\n".join(f"- {line}" for line in [*_reasons(comparison), *_notes(comparison)])]
+    return "\n\n".join(part for part in parts if part)
+
+
+def document(comparison: Comparison) -> dict[str, Any]:
+    """The JSON document of `compare` and `ab`: ratio is time new / time base, changes are shares, times seconds."""
+    return {
+        "schema": SCHEMA,
+        "base": comparison.base,
+        "new": comparison.new,
+        "verdict": comparison.verdict,
+        "unstable": comparison.unstable,
+        "measured_rows": comparison.measured_rows,
+        "unstable_rows": comparison.unstable_rows,
+        "counts": counts(comparison),
+        "suite_shifts": [_shift(one) for one in comparison.shifts],
+        "notes": list(comparison.notes),
+        "series": [_series(one) for one in comparison.series],
+    }
+
+
+def counts(comparison: Comparison) -> dict[str, int]:
+    """How many series have each verdict, the worst first; only those that occur."""
+    verdicts = [one.verdict for one in comparison.series]
+    return {verdict: verdicts.count(verdict) for verdict in VERDICTS if verdict in verdicts}
+
+
+def summary(comparison: Comparison) -> str:
+    """ "1 regression, 2 ambiguous, 27 same", and whether the machine was steady enough to say so."""
+    names = {"not_comparable": "not comparable", "regression": "regression", "improvement": "improvement"}
+    words = []
+    for verdict, count in counts(comparison).items():
+        plural = "s" if verdict in ("regression", "improvement") and count != 1 else ""
+        words.append(f"{count} {names.get(verdict, verdict)}{plural}")
+    text = ", ".join(words) or "no series to compare"
+    if comparison.unstable:
+        text += f"; unstable: {comparison.unstable_rows} of {comparison.measured_rows} measured rows were disturbed"
+    return text
+
+
+def explain(one: SeriesVerdict, ascii_only: bool = False) -> str:
+    """The evidence for one series: the launches of both sides, interval, thresholds, noise, class."""
+    facts = [(name, value) for name, value in _facts(one) if value]
+    width = max(len(name) for name, _ in facts)
+    text = "\n".join([one.series, *(f"  {name:<{width}}  {value}" for name, value in facts)])
+    return text.translate(ASCII) if ascii_only else text
+
+
+def _facts(one: SeriesVerdict) -> Iterator[tuple[str, str]]:
+    yield "verdict", f"{one.verdict} ({one.reason}): {one.text}"
+    if one.ratio is not None:
+        yield "time new / base", " ".join(filter(None, (_figure(one), _interval(one) and f"95 % {_interval(one)}")))
+    if one.p is not None:
+        yield "one-sided p", f"{one.p:.2g}"
+    yield "threshold", _threshold_words(one)
+    if one.launch_noise is not None:
+        yield "launch noise", f"{percent(one.launch_noise)} ({one.noise_source})"
+        yield "can be seen", what_can_be_seen(one.launch_noise, one.cannot_see_below)
+    yield "evidence", one.evidence
+    unit, letter = _unit([*one.base_s, *one.new_s])
+    yield "base", _launches(one.base_s, unit, letter)
+    yield "new", _launches(one.new_s, unit, letter)
+    yield "class", one.group
+    for name, base, new in one.differences:
+        yield "differs", f"{name}: {base} in the base, {new} in the new run"
+    for note in one.notes:
+        yield "note", note
+
+
+def _threshold_words(one: SeriesVerdict) -> str:
+    if one.threshold is None or one.threshold_asked is None:
+        return ""
+    if one.threshold > one.threshold_asked:
+        asked = percent(one.threshold_asked)
+        return f"{percent(one.threshold)}: twice the launch noise, for that is above the {asked} asked for"
+    return percent(one.threshold)
+
+
+def _launches(times_s: Sequence[float], unit: float, letter: str) -> str:
+    if not times_s:
+        return ""
+    shown = ", ".join(f"{time / unit:.4g}" for time in times_s)
+    launches = "launch" if len(times_s) == 1 else "launches"
+    return f"{shown} {letter}; median {median(times_s) / unit:.4g} {letter}, {len(times_s)} {launches}"
+
+
+def _unit(times_s: Sequence[float]) -> tuple[float, str]:
+    smallest = min(times_s, default=1.0)
+    unit, letter = next((unit, letter) for unit, letter in UNITS if smallest >= unit)
+    return unit or 1e-9, letter
+
+
+def _headlines(comparison: Comparison) -> list[str]:
+    first = f"base {comparison.base or 'none'} → new {comparison.new}"
+    return [first, *_visible(comparison)]
+
+
+def _visible(comparison: Comparison) -> list[str]:
+    """What these figures can show, before what they show: for each class the middle series and the noisiest."""
+    lines = []
+    for group in dict.fromkeys(one.group for one in comparison.series):
+        known = [
+            (one.launch_noise, one.cannot_see_below, one.noise_source)
+            for one in comparison.series
+            if one.group == group and one.launch_noise is not None and one.cannot_see_below is not None
+        ]
+        if not known:
+            continue
+        noises, visible = [noise for noise, _, _ in known], [least for _, least, _ in known]
+        line = f"{group}: {what_can_be_seen(median(noises), median(visible))}"
+        if len(known) > 1:
+            ends = f"{percent(min(visible))} in the quietest, {percent(max(visible))} in the noisiest"
+            line += f" (middle of {len(known)} series; {ends})"
+        lines.append(f"{line}; noise from: {', '.join(dict.fromkeys(source for _, _, source in known))}")
+    return lines
+
+
+def _table(comparison: Comparison, width: int) -> str:
+    from tabulate import tabulate
+
+    rows = _rows(comparison)
+    if not rows:
+        return "no series to compare"
+    align = ("left", "left", "right", "left", "right", "left")
+
+    def laid_out() -> str:
+        return str(tabulate(rows, headers=HEADERS, tablefmt="simple", colalign=align, disable_numparse=True))
+
+    excess = max(map(len, laid_out().split("\n"))) - width
+    if excess > 0:
+        room = max(SERIES_LEAST, max(len(row[1]) for row in rows) - excess)
+        for row in rows:
+            row[1] = textwrap.fill(row[1], room, break_on_hyphens=False)
+    return laid_out()
+
+
+def _rows(comparison: Comparison) -> list[list[str]]:
+    """One row a series, those of a suite shift together in one."""
+    rows = [
+        [shift_verdict(one), f"{len(one.series)} series of {one.group}", f"{one.ratio:.3g}", "", "", "suite_shift"]
+        for one in comparison.shifts
+    ]
+    rows += [
+        [
+            one.verdict,
+            one.series,
+            _figure(one),
+            _interval(one),
+            percent(one.threshold) if one.threshold else "",
+            one.reason,
+        ]
+        for one in comparison.series
+        if one.reason != "suite_shift"
+    ]
+    return rows
+
+
+def shift_verdict(one: SuiteShift) -> str:
+    """The verdict of the series of a shift."""
+    return "regression" if one.direction == "slower" else "improvement"
+
+
+def _figure(one: SeriesVerdict) -> str:
+    """The ratio to the digit that its interval leaves in doubt, and to one more than a percent at least."""
+    if one.ratio is None:
+        return ""
+    return f"{one.ratio:.{_digits(one)}f}"
+
+
+def _interval(one: SeriesVerdict) -> str:
+    if one.ci95_low is None or one.ci95_high is None:
+        return ""
+    digits = _digits(one)
+    return f"{one.ci95_low:.{digits}f} … {one.ci95_high:.{digits}f}"
+
+
+def _digits(one: SeriesVerdict) -> int:
+    if one.ratio is None or one.ci95_low is None or one.ci95_high is None:
+        return 3
+    return max(2, min(4, decimals(one.ratio, (one.ci95_high - one.ci95_low) / 2)))
+
+
+def _reasons(comparison: Comparison) -> list[str]:
+    """The shifts, and a sentence for every series that is not simply the same; equal sentences once."""
+    lines = [
+        f"suite_shift: {one.text}. The machine, its driver or clock, or what all kernels share"
+        for one in comparison.shifts
+    ]
+    told: dict[str, list[SeriesVerdict]] = {}
+    for one in comparison.series:
+        if one.verdict not in NOT_LISTED and one.reason != "suite_shift":
+            told.setdefault(f"{one.verdict}: {one.text}" + "".join(f" ({note})" for note in one.notes), []).append(one)
+    for words, those in told.items():
+        verdict, _, text = words.partition(": ")
+        whom = those[0].series if len(those) == 1 else f"{len(those)} series"
+        lines.append(f"{verdict}: {whom}: {text}")
+    return lines
+
+
+def _notes(comparison: Comparison) -> list[str]:
+    weak = any(": weak" in one.evidence for one in comparison.series)
+    advice = (
+        ["single launches are weak evidence: measure with --launches 3 or more, or both sides in turn with `ab`"]
+        if weak
+        else []
+    )
+    return [*(f"note: {note}" for note in comparison.notes), *advice]
+
+
+def _series(one: SeriesVerdict) -> dict[str, Any]:
+    return {
+        "series": one.series,
+        "verdict": one.verdict,
+        "reason": one.reason,
+        "ratio": one.ratio,
+        "ci95_low": one.ci95_low,
+        "ci95_high": one.ci95_high,
+        "text": one.text,
+        "p": one.p,
+        "threshold": one.threshold,
+        "threshold_asked": one.threshold_asked,
+        "launch_noise": one.launch_noise,
+        "noise_source": one.noise_source,
+        "cannot_see_below": one.cannot_see_below,
+        "evidence": one.evidence,
+        "base_launches": one.base_launches,
+        "new_launches": one.new_launches,
+        "base_s": list(one.base_s),
+        "new_s": list(one.new_s),
+        "class": one.group,
+        "differences": [{"field": name, "base": base, "new": new} for name, base, new in one.differences],
+        "notes": list(one.notes),
+    }
+
+
+def _shift(one: SuiteShift) -> dict[str, Any]:
+    return {
+        "class": one.group,
+        "direction": one.direction,
+        "change": change(one.ratio),
+        "ratio": one.ratio,
+        "moved": len(one.series),
+        "judged": one.judged,
+        "series": list(one.series),
+    }
+
+
+def _without_double_blanks(lines: Sequence[str]) -> Iterator[str]:
+    before = ""
+    for line in lines:
+        if line or before:
+            yield line
+        before = line
