@@ -29,6 +29,8 @@ COMMANDS: Final[dict[str, str]] = {
     "kernels": "list the kernels, their cases, precisions and implementations",
     "ratings": "search the rated peaks; say which row a reported name gets",
     "doctor": "say what would make a measurement here bad, and how to mend it",
+    "compare": "say of each series of two runs whether it became slower, or why that can't be told",
+    "ab": "measure two sides in turn on this machine: is B slower than A?",
     "baseline": "name runs to compare with, list and clear the names",
     "history": "show series over the runs of a store, and where they changed",
     "import": "read another tool's results into the store",
@@ -49,6 +51,20 @@ Exit codes: 0 done · 2 wrong usage · 3 could not measure or read · 4 unstable
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose complaints are a UsageError: one line, exit 2, no usage dump."""
+
+    behind_dashes: str = ""
+    """For a command that hands words on: the attribute that gets those behind the first `--`."""
+
+    def parse_known_args(  # type: ignore[override]  # argparse overloads it by the type of the namespace
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As argparse's, which can't tell positional words before an option from those behind `--`."""
+        words = list(sys.argv[1:] if args is None else args)
+        end = words.index("--") if self.behind_dashes and "--" in words else len(words)
+        found, unknown = super().parse_known_args(words[:end], namespace)
+        if self.behind_dashes:
+            setattr(found, self.behind_dashes, words[end + 1 :])
+        return found, unknown
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message.removeprefix('argument ')} (see `{self.prog} --help`)")
