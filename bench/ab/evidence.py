@@ -85,8 +85,8 @@ def standings(evidence: Mapping[str, Pairs]) -> list[Standing]:
 def judged(series: str, pairs: Pairs, threshold: float, stage: Stage) -> SeriesVerdict:
     """A series' verdict by its pairs; "quarantined" where none counts, "ambiguous" where a clock explains a change."""
     if not pairs.base_s:
-        why = "; ".join(dict.fromkeys(pairs.lost)) or "no pair of launches"
-        return SeriesVerdict(series, "quarantined", pairs.lost_reason, f"no pair of launches counts: {why}")
+        why = f"none of {len(pairs.lost)} pairs of launches counts; the last: {(pairs.lost or ['none'])[-1]}"
+        return SeriesVerdict(series, "quarantined", pairs.lost_reason, why)
     found = judge_pairs(pairs.base_s, pairs.new_s, threshold=threshold, stage=stage, series=series)
     if pairs.lost:
         found = replace(found, notes=(*found.notes, f"pairs that did not count: {len(pairs.lost)} ({pairs.lost[-1]})"))

@@ -30,7 +30,7 @@ SIDES = (side("env:X=0", "A"), side("env:X=1", "B"))
 
 @dataclass
 class Machine:
-    """Launches drawn, not measured. `slower` is B's time over A's by kernel; `kernels` are the series that there are."""
+    """Launches drawn, not measured. `slower` names the kernels there are, each with B's time over A's."""
 
     slower: Mapping[str, float] = field(default_factory=lambda: {"gemm": 1.0})
     noise: float = 0.015
