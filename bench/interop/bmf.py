@@ -74,6 +74,6 @@ def _add(builder: Builder, name: str, measures: reading.Node) -> None:
         builder.add(name, f"none of its measures ({reading.short(names)}) is a time or rate that is known")
         return
     measure, unit = next(iter(known.items()))
-    value = measures.get(measure).get("value").required("a number").number()
+    value = measures.get(measure).get("value").number()
     # What the bounds are is left to who writes them, so they become no interval of ours.
     builder.add(name, of_value(value, unit))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bench import records
+from bench.analysis.identity import key_of
 from bench.interop import model, reading, tables
 from bench.interop.figures import Figures
 from bench.interop.importing import Builder, Head, Imported, Origin, finished
@@ -13,9 +14,9 @@ from bench.interop.model import Export, ExportOptions, File
 from bench.interop.naming import INTEGER, foreign
 from bench.interop.reading import Node
 
-RUN_COLUMNS: Final = ("run", "started", "commit", "branch", "os", "arch", "torch")
+RUN_COLUMNS: Final = ("run", "started", "commit", "branch", "os", "arch", "torch", "implementation_asked")
 WHAT_COLUMNS: Final = (
-    *("id", "host", "rank", "device", "device_name", "launch", "kernel", "case", "precision", "accumulate"),
+    *("id", "series", "host", "rank", "device", "device_name", "launch", "kernel", "case", "precision", "accumulate"),
     *("implementation", "mode", "data", "cache", "status", "reason", "quarantine"),
 )
 TIME_COLUMNS: Final = (
@@ -56,8 +57,17 @@ def _line(run: records.RunFile, row: records.Measurement) -> list[Any]:
     device = run.device(row.device)
     host, software = run.run.host, run.run.software
     of_run = [run.run.id, run.run.started, model.commit(run), model.branch(run)]
-    of_run += [host.get("os"), host.get("arch"), software.get("torch")]
-    what = [row.id, row.host, row.rank, row.device, device.name if device else None, row.launch, row.kernel]
+    of_run += [host.get("os"), host.get("arch"), software.get("torch"), run.run.implementation]
+    what = [
+        row.id,
+        key_of(row, run.run).text,
+        row.host,
+        row.rank,
+        row.device,
+        device.name if device else None,
+        row.launch,
+        row.kernel,
+    ]
     what += [case_text(row.case), row.precision, row.accumulate, row.implementation, row.mode, row.data, row.cache]
     what += [row.status, row.reason, "; ".join(row.quarantine)]
     figures: list[Any] = [
@@ -85,6 +95,7 @@ def _head(cells: Mapping[str, Node]) -> Head:
     head.host = {name: value for name, value in known.items() if value}
     torch = _text(cells, "torch")
     head.software = {"torch": torch} if torch else {}
+    head.implementation = _text(cells, "implementation_asked") or head.implementation
     return head
 
 
@@ -130,6 +141,7 @@ def _figures(cells: Mapping[str, Node]) -> Figures:
         samples=count("samples"),
         calls_per_sample=count("calls_per_sample"),
         work=work,
+        bandwidth=cells.get("utilization_of", Node(None)).value == "bytes",
     )
 
 

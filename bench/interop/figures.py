@@ -34,10 +34,12 @@ class Figures:
     samples_s: Sequence[float] | None = None
     calls_per_sample: int | None = None
     work: records.Work | None = None
+    bandwidth: bool = False
+    """Whether bytes are what the benchmark is about."""
     warnings: tuple[str, ...] = ()
 
 
-def of_samples(samples: Sequence[float], calls_per_sample: int | None = None, **changes: Any) -> Figures:
+def of_samples(samples: Sequence[float], /, **changes: Any) -> Figures:
     """The figures of raw samples in seconds; those that no measurement can have been are left out."""
     samples_s = [sample for sample in samples if LEAST_S <= sample <= MOST_S]
     if not samples_s:
@@ -55,7 +57,6 @@ def of_samples(samples: Sequence[float], calls_per_sample: int | None = None, **
         "stdev_s": sqrt(fsum((sample - mean) ** 2 for sample in samples_s) / (len(samples_s) - 1)) if several else None,
         "samples": len(samples_s),
         "samples_s": samples_s,
-        "calls_per_sample": calls_per_sample,
     }
     return Figures(**(known | changes))
 
@@ -69,12 +70,10 @@ def of_value(value: float | None, unit: str) -> Figures | str:
     known = units.parse(unit)
     if known is None:
         return f"the unit {reading.shown(unit)} is neither a time nor a rate"
-    if value is None:
-        return "the file has no finite value"
+    if value is None or (known.kind != "time" and value <= 0):
+        return Figures(median_s=None)
     if known.kind == "time":
         return Figures(median_s=value * known.factor)
-    if value <= 0:
-        return f"a rate of {value:g} has no time"
     if known.kind == "calls":
         return Figures(median_s=1 / (value * known.factor), warnings=("from a rate of calls",))
     amount = int(known.factor)
@@ -82,7 +81,7 @@ def of_value(value: float | None, unit: str) -> Figures | str:
         operations=amount if known.kind == "operations" else 0, bytes=amount if known.kind == "bytes" else 0
     )
     words = f"the file has a rate and no time: a call stands for {known.factor:g} {known.kind}"
-    return Figures(median_s=1 / value, work=work, warnings=(words,))
+    return Figures(median_s=1 / value, work=work, bandwidth=known.kind == "bytes", warnings=(words,))
 
 
 def thinned(samples: Sequence[float], most: int = MAX_SAMPLES) -> list[float]:

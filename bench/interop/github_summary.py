@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bench import records
-from bench.interop import comparison, model, writing
+from bench.interop import comparison, junit, model, writing
 from bench.interop.comparison import Comparison, Verdict
 from bench.interop.markdown import cell, row, table
 from bench.interop.model import Export, ExportOptions, File, Point
@@ -24,6 +24,7 @@ SYMBOLS: Final = {
     "not_comparable": "⚫",
     "missing": "🟠",
 }
+URGENCY: Final[tuple[junit.Outcome, ...]] = ("failure", "error", "skipped", "passed")
 DIGITS: Final = 4
 """Significant digits of a figure beside its range."""
 
@@ -33,10 +34,11 @@ def export(runs: Sequence[records.RunFile], options: ExportOptions) -> Export:
     (run,) = runs
     found = {point.name: point for point in model.points(run)[0]}
     series = model.named_series(run)
-    bad = [(name, model.why_unusable(rows)) for name, _, rows in series if name not in found]
+    bad = [(_urgency(rows), name, model.why_unusable(rows)) for name, _, rows in series if name not in found]
+    bad.sort(key=lambda one: one[0])
     devices = ", ".join(cell(f"{device.device}: {device.name}") for device in run.devices) or "no device"
     head = [MARKER, f"## Benchmark: {len(found)} of {len(series)} series measured", "", devices, ""]
-    lines = [row([f"{SYMBOLS['missing']} {cell(name)}", "", "", "", cell(why)]) for name, why in bad]
+    lines = [row([f"{SYMBOLS['missing']} {cell(name)}", "", "", "", cell(why)]) for _, name, why in bad]
     lines += [_of_point(point) for point in found.values()]
     body = table(("benchmark", "time", "rate", "of rated", "note"), ("left", "right", "right", "right", "left"))
     return Export((File("", cut([*head, *body], lines, options.room_bytes)),))
@@ -67,6 +69,12 @@ def cut(head: Sequence[str], lines: Sequence[str], room_bytes: int | None) -> by
     missing = len(lines) - len(kept)
     note = ["", f"{missing:,} more lines do not fit into a job summary; `bench compare` and `bench show` print all."]
     return writing.text_bytes("\n".join([*head, *kept, *(note if missing else [])]))
+
+
+def _urgency(rows: Sequence[records.Measurement]) -> int:
+    """What is wrong before what broke, before what was disturbed; what this device can't do comes last."""
+    worst = min(rows, key=lambda row: records.STATUSES.index(row.status)).status
+    return len(URGENCY) if worst == "unsupported" else URGENCY.index(junit.OF_STATUS[worst])
 
 
 def _of_point(point: Point) -> str:

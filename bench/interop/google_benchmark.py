@@ -103,7 +103,7 @@ def _add(builder: Builder, name: str, nodes: Sequence[reading.Node], launches: b
         for launch, seconds in enumerate(times):
             builder.add(name, Figures(median_s=seconds), launch=launch)
     elif times:
-        builder.add(name, of_samples(times, plain[0].get("iterations").count()))
+        builder.add(name, of_samples(times, calls_per_sample=plain[0].get("iterations").count()))
     else:
         builder.add(name, _aggregated(nodes))
 

@@ -56,6 +56,10 @@ class Head:
     """name, os, kernel, arch, python: only what the file has."""
     software: dict[str, str] = field(default_factory=dict)
     device_name: str | None = None
+    device_names: dict[str, str] = field(default_factory=dict)
+    """By the device, where the file has more than one."""
+    implementation: str = "all"
+    """As the run was asked for, where the file is an export of ours that says so."""
     details: dict[str, Any] = field(default_factory=dict)
 
 
@@ -100,6 +104,7 @@ class Builder:
                 time=time,
                 samples_s=thinned(known.samples_s) if known.samples_s else None,
                 rate=rate_of(known.work, time) if time is not None else None,
+                utilization_of="bytes" if known.bandwidth else None,
                 utilization_reason=NO_RATING,
                 cache_reason=f"imported from {self.origin.format}",
                 warnings=list(known.warnings),
@@ -120,7 +125,7 @@ class Builder:
             suite=None,
             seed=0,
             launches=max((row.launch for row in self.rows), default=0) + 1,
-            implementation="all",
+            implementation=head.implementation,
             git=head.git,
             host=head.host | {"imported": self._provenance(content)},
             software=head.software,
@@ -149,7 +154,7 @@ class Builder:
             records.Device(
                 device=name,
                 kind=name.partition(":")[0],
-                name=self.head.device_name or UNKNOWN,
+                name=self.head.device_names.get(name) or self.head.device_name or UNKNOWN,
                 host=str(self.head.host.get("name") or UNKNOWN),
                 units=records.Units(kind=UNKNOWN, in_use=None),
                 details=self.head.details,

@@ -139,7 +139,8 @@ def named_series(run: records.RunFile) -> list[tuple[str, identity.SeriesKey, li
     Devices of one kind but of different products ("cuda:0" and "cuda:1" of two sorts) are different series, told apart
     by the product's name.
     """
-    products = {(device.host, device.device): device.name for device in run.devices}
+    products = {device.device: device.name for device in run.devices}
+    products_of_hosts = {(device.host, device.device): device.name for device in run.devices}
     kinds: dict[str, set[str]] = {}
     for device in run.devices:
         kinds.setdefault(device.device.partition(":")[0], set()).add(device.name)
@@ -150,7 +151,8 @@ def named_series(run: records.RunFile) -> list[tuple[str, identity.SeriesKey, li
             continue
         by_product: dict[str, list[records.Measurement]] = {}
         for row in rows:
-            by_product.setdefault(products.get((row.host, row.device), row.device), []).append(row)
+            product = products_of_hosts.get((row.host, row.device)) or products.get(row.device, row.device)
+            by_product.setdefault(product, []).append(row)
         found += [(f"{key.text} ({product})", key, some) for product, some in by_product.items()]
     return found
 

@@ -10,6 +10,8 @@ from bench.interop.importing import Builder, Head, Imported, Origin, finished
 
 SECOND = "second"
 """pyperf's unit of time; its others count bytes or things."""
+RUNS_ASKED = 10
+"""Runs whose metadata is looked through for what the machine is: the first ones calibrate, and may say less."""
 
 
 def read(data: bytes, origin: Origin) -> list[Imported]:
@@ -39,14 +41,14 @@ def _add(builder: Builder, node: reading.Node, common: reading.Node) -> None:
         if not values:
             continue
         loops = _metadata("loops", one.get("metadata"), node.get("metadata"), common)
-        builder.add(name, of_samples(values, loops.count() if loops else None), launch=launch)
+        builder.add(name, of_samples(values, calls_per_sample=loops.count() if loops else None), launch=launch)
         launch += 1
     if not launch:
         builder.add(name, "pyperf: no values", status="failed")
 
 
 def _head(common: reading.Node, benchmarks: list[reading.Node]) -> Head:
-    """What the file says of the machine: in the metadata of the file, of a benchmark, or of its first run."""
+    """What the file says of the machine: in the metadata of the file, of a benchmark, or of its first runs."""
     sources = [common]
     for node in benchmarks[:1]:
         sources += [node.get("metadata"), *_run_metadata(node)]
@@ -71,7 +73,7 @@ def _head(common: reading.Node, benchmarks: list[reading.Node]) -> Head:
 
 
 def _run_metadata(node: reading.Node) -> list[reading.Node]:
-    return [one.get("metadata") for one in node.get("runs").items()[:1]]
+    return [one.get("metadata") for one in node.get("runs").items()[:RUNS_ASKED]]
 
 
 def _metadata(key: str, *sources: reading.Node) -> reading.Node | None:

@@ -177,18 +177,20 @@ def _add(builder: Builder, node: reading.Node) -> None:
     stats = node.get("stats").required("an object of statistics")
     extra = node.get("extra_info")
     ours = isinstance(extra.value, dict) and isinstance(extra.value.get("suanli_bench"), str)
-    work = _work(extra) if ours else None
+    known: dict[str, Any] = {}
+    if ours:
+        known = {"work": _work(extra), "bandwidth": extra.get("rate_unit").value == "B/s"}
+        device, product = extra.get("device").text() or "", extra.get("device_name").text() or ""
+        builder.head.device_names[device.partition(":")[0]] = product
     samples = stats.get("data").numbers()
     if ours and extra.value.get("rounds_are") == "launches" and samples:
-        if builder.head.device_name is None:
-            builder.head.device_name = extra.get("device_name").text()
         for launch, value in enumerate(samples):
-            builder.add(name, Figures(median_s=value, work=work), case, launch)
+            builder.add(name, Figures(median_s=value, **known), case, launch)
         return
-    builder.add(name, _figures(stats, samples, work), case)
+    builder.add(name, _figures(stats, samples, known), case)
 
 
-def _figures(stats: reading.Node, samples: Sequence[float], work: records.Work | None) -> Figures:
+def _figures(stats: reading.Node, samples: Sequence[float], more: dict[str, Any]) -> Figures:
     """The file's own statistics; the median from the samples, or the mean in its place, where it has none."""
     known: dict[str, Any] = {
         "q1_s": stats.get("q1").number(),
@@ -202,11 +204,11 @@ def _figures(stats: reading.Node, samples: Sequence[float], work: records.Work |
     given = {name: value for name, value in known.items() if value is not None}
     middle = stats.get("median").number()
     if samples:
-        return of_samples(samples, work=work, **(given | ({"median_s": middle} if middle is not None else {})))
-    words = ("the file has no median: this is the mean",) if middle is None else ()
-    return Figures(
-        median_s=middle if middle is not None else stats.get("mean").number(), work=work, warnings=words, **known
-    )
+        return of_samples(samples, **(given | more | ({"median_s": middle} if middle is not None else {})))
+    if middle is None:
+        words = ("the file has no median: this is the mean",)
+        return Figures(median_s=known["mean_s"], warnings=words, **(known | more))
+    return Figures(median_s=middle, **(known | more))
 
 
 def _work(extra: reading.Node) -> records.Work | None:
