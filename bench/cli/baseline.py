@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.cli.results import add_results, add_table_format, existing, open_index, print_document, print_table
@@ -90,7 +91,7 @@ def _set(args: argparse.Namespace, place: Location) -> int:
 
     notes.check_name(args.name)
     with open_index(place) as index:
-        entry = find(args.run, index)
+        entry = find(_name_in(place, args.run), index)
         if entry is None:
             raise nothing_found(args.run, index, "RUN")
     if not entry.usable:
@@ -98,6 +99,16 @@ def _set(args: argparse.Namespace, place: Location) -> int:
     note = notes.set_baseline(args.name, entry.id, place, file=entry.name, commit=entry.commit)
     document = {"name": note.name, "run": entry.id, "file": entry.name, "commit": entry.commit, "written": note.written}
     return _told(args, document, f"{note.name}: run {entry.id}, {entry.usable} usable rows")
+
+
+def _name_in(place: Location, reference: str) -> str:
+    """A path into the store as the run's name there: that is what completion types. Anything else as it is."""
+    from bench.store.folder import SUFFIXES, stem
+
+    path = Path(reference)
+    if place.folder is None or not reference.endswith(SUFFIXES) or path.parent.absolute() != place.folder.absolute():
+        return reference
+    return stem(path.name)
 
 
 def _told(args: argparse.Namespace, document: dict[str, Any], words: str) -> int:
