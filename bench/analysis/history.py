@@ -22,6 +22,7 @@ from bench.stats.change_points import (
     compare,
     newest_z,
 )
+from bench.stats.robust import median
 
 ChangeStatus = Literal["confirmed", "possible", "accepted"]
 
@@ -131,8 +132,11 @@ class History:
 
     @property
     def suspicion(self) -> float | None:
-        """The newest value over its level, less 1; None where nothing is suspected."""
-        return value_of(self.used[-1]) / self.levels[-1].value_s - 1.0 if self.suspected else None
+        """The newest value over the median of its level before it, less 1; None where nothing is suspected."""
+        if not self.suspected:
+            return None
+        *earlier, newest = self.values_s[self.levels[-1].first :]
+        return newest / median(earlier) - 1.0
 
 
 def usable(point: Point) -> bool:

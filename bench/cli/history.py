@@ -15,7 +15,6 @@ from bench.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from bench.analysis.history import History, Point
-    from bench.store import Location
     from bench.store.index import Index
     from bench.store.notes import AcceptedChange
 
@@ -79,24 +78,23 @@ def run(args: argparse.Namespace) -> int:
     from bench.store import location
     from bench.store.index import Index
 
-    store = location(args.results)
-    with Index(store) as index:
+    with Index(location(args.results)) as index:
         if (warning := index.warning()) is not None:
             print(f"bench: {warning}", file=sys.stderr)
         if args.accept is not None:
             return _accept(args.accept, args.reason, index)
         wanted = _wanted(args.series, args.kernel, index)
-        return _show(args, _histories(index, wanted, since_s), store)
+        return _show(args, _histories(index, wanted, since_s), index)
 
 
-def _show(args: argparse.Namespace, found: Iterator[History], store: Location) -> int:
+def _show(args: argparse.Namespace, found: Iterator[History], index: Index) -> int:
     first = next(found, None)
     if first is None:
         words = "no run" if args.since is None else f"no run since {args.since}"
-        raise UnavailableError(f"{store.text}: {words} to show a history of")
+        raise UnavailableError(f"{index.location.text}: {words} to show a history of")
     everything = _chain(first, found)
     if args.format == "html":
-        _write_html(everything, args.output)
+        _write_html(everything, args.output, index.classes())
         return 0
     if args.format == "json":
         from bench.report.history import json_lines
@@ -203,16 +201,16 @@ def _write_lines(lines: Iterable[str], output: Path | None) -> None:
     print(f"wrote {output}", file=sys.stderr)
 
 
-def _write_html(histories: Iterator[History], output: Path | None) -> None:
+def _write_html(histories: Iterator[History], output: Path | None, classes: dict[str, dict[str, str]]) -> None:
     from bench.report import history_page
 
     if output is None:
         raise UsageError("--format html: needs -o: a folder for the site, or a file in .html for one page")
     if output.suffix.lower() in PAGE_SUFFIXES:
-        history_page.write_file(list(histories), output)
+        history_page.write_file(list(histories), output, classes)
         print(f"wrote {output}", file=sys.stderr)
     else:
-        history_page.write_folder(histories, output)
+        history_page.write_folder(histories, output, classes)
         print(f"wrote {output / history_page.INDEX} and a page a series", file=sys.stderr)
 
 

@@ -40,6 +40,8 @@ LABEL_WIDTH: Final = 64
 LABEL_ROWS: Final = 2
 ROW_HEIGHT: Final = 15
 
+STATUS_SIGNS: Final = {"possible": " ?", "accepted": " ✓"}
+
 DotKind = Literal["used", "suspected", "grey"]
 
 
@@ -175,11 +177,10 @@ def _marks(changes: Sequence[Change], places: Sequence[int], scale: _Scale) -> I
         x = scale.x((places[change.index - 1] + places[change.index]) / 2)
         row = next((row for row in range(LABEL_ROWS) if x - taken[row] >= LABEL_WIDTH), LABEL_ROWS - 1)
         taken[row] = x
-        note = {"possible": " ?", "accepted": " ✓"}.get(change.status, "")
         yield Mark(
             x=round(x, 1),
             y=TOP - 8 - ROW_HEIGHT * (LABEL_ROWS - 1 - row),
-            label=f"{arrow(change)} {signed_percent(change.change)}{note}",
+            label=f"{arrow(change)} {signed_percent(change.change)}{STATUS_SIGNS.get(change.status, '')}",
             kind="slower" if change.change > 0 else "faster",
             status=change.status,
         )

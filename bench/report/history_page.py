@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -37,6 +37,8 @@ INDEX: Final = "index.html"
 SERIES_FOLDER: Final = "series"
 SPARK_VALUES: Final = 60
 """Newest values that the list's small line shows."""
+Classes = Mapping[str, Mapping[str, str]]
+NO_CLASSES: Final[Classes] = {}
 MISSING: Final = (
     "--format html: needs Jinja2, which the extra `report` brings: python -m pip install 'suanli-bench[report]'"
 )
@@ -60,16 +62,19 @@ class Row:
     spark: str
 
 
-def write_file(histories: Sequence[History], path: Path) -> None:
-    """Everything on one page. Raises UnavailableError where it can't be written or Jinja2 is absent."""
+def write_file(histories: Sequence[History], path: Path, classes: Classes = NO_CLASSES) -> None:
+    """Everything on one page. `classes`: id → the fields of a comparison class, to be shown.
+
+    Raises UnavailableError where it can't be written or Jinja2 is absent.
+    """
     environment = _environment()
     rows = [row_of(one) for one in histories]
-    sections = zip(rows, (view_of(one) for one in histories), strict=True)
+    sections = zip(rows, (view_of(one, classes) for one in histories), strict=True)
     template = environment.get_template("history_page.html.j2")
     _write(path, template.render(rows=rows, sections=sections, **_frame()))
 
 
-def write_folder(histories: Iterable[History], folder: Path) -> None:
+def write_folder(histories: Iterable[History], folder: Path, classes: Classes = NO_CLASSES) -> None:
     """`index.html` and a page a series beside it; one series is held at a time.
 
     Raises UnavailableError where it can't be written or Jinja2 is absent.
@@ -80,7 +85,9 @@ def write_folder(histories: Iterable[History], folder: Path) -> None:
     for one in histories:
         row = row_of(one)
         rows.append(row)
-        _write(folder / SERIES_FOLDER / f"{row.anchor}.html", page.render(row=row, view=view_of(one), **_frame()))
+        _write(
+            folder / SERIES_FOLDER / f"{row.anchor}.html", page.render(row=row, view=view_of(one, classes), **_frame())
+        )
     index = environment.get_template("history_index.html.j2")
     _write(folder / INDEX, index.render(rows=rows, folder=SERIES_FOLDER, **_frame()))
 
@@ -99,7 +106,7 @@ def row_of(one: History) -> Row:
         runs=len(one.points),
         newest=time_words(values[-1]) if values else "–",
         day=day(one.points[-1].started),
-        change=f"{signed_percent(last.change)}{' ?' if last.status == 'possible' else ''}" if last else "",
+        change=f"{signed_percent(last.change)}{history_chart.STATUS_SIGNS.get(last.status, '')}" if last else "",
         change_kind=kind,
         change_day=day(one.used[last.index].started) if last else "",
         suspected=one.suspected,
@@ -107,9 +114,10 @@ def row_of(one: History) -> Row:
     )
 
 
-def view_of(one: History) -> dict[str, Any]:
+def view_of(one: History, classes: Classes = NO_CLASSES) -> dict[str, Any]:
     """What the template of one series draws from."""
     unit = history_chart.unit_of_history(one)
+    fields = classes.get(one.class_id, {})
     return {
         "chart": history_chart.chart(one),
         "summary": history_chart.summary(one),
@@ -123,6 +131,8 @@ def view_of(one: History) -> dict[str, Any]:
         "notes": [change_words(change, one.used[change.index].started) for change in one.changes]
         + list(filter(None, [suspicion_words(one)])),
         "class_id": printable(one.class_id),
+        "device": printable(fields.get("device", "")),
+        "fields": [(printable(name), printable(value)) for name, value in fields.items()],
         "points": [
             {
                 "started": printable(point.started),

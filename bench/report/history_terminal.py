@@ -16,6 +16,7 @@ from bench.store.index import printable
 
 LEVELS: Final = "▁▂▃▄▅▆▇█"
 ASCII_LEVELS: Final = "_.-=^"
+ASCII_STEP: Final = "|"
 ASCII_MORE: Final = ASCII | str.maketrans({"→": "->", "▲": "^", "▼": "v", "│": "|", "µ": "u"})
 STEP: Final = "│"
 """Stands where the level changed."""
@@ -79,7 +80,8 @@ def sparkline(values: Sequence[float], changes: Sequence[int], width: int, ascii
     levels = ASCII_LEVELS if ascii_only else LEVELS
     steps = {next(i for i, end in enumerate(edges[1:]) if end > index) for index in changes}
     bars = [levels[min(len(levels) - 1, int((height - low) / (high - low) * len(levels)))] for height in heights]
-    return "".join((STEP if i in steps else "") + bar for i, bar in enumerate(bars))
+    step = ASCII_STEP if ascii_only else STEP
+    return "".join((step if i in steps else "") + bar for i, bar in enumerate(bars))
 
 
 def _block(one: History, width: int, ascii_only: bool) -> Iterator[str]:
