@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log, sqrt
+from math import log
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.kernel import Call, Case, DeviceView, Executed, Inputs, implementation
+from kernels.attention.operands import score_scale, value_scale, values
 from kernels.attention.products import Fp32Products, IntMmProducts, OnednnProducts, Products
 from kernels.attention.shapes import integers
 from kernels.attention.support import nominal_operations
@@ -98,25 +99,24 @@ def _call(inputs: Inputs, products: Products) -> Call:
     import torch
 
     c = integers(inputs.case)
-    group, dim = c["heads"] // c["kv_heads"], c["head_dim"]
+    group, value_dim = c["heads"] // c["kv_heads"], c["value_dim"]
     lots = c["batch"] * c["kv_heads"]
-    q = inputs["q"].view(lots, group, c["q_len"], dim)
-    k, v = (inputs[name].view(lots, c["kv_len"], dim) for name in ("k", "v"))
+    q = inputs["q"].view(lots, group, c["q_len"], c["head_dim"])
+    k, v = (each.view(lots, c["kv_len"], -1) for each in (inputs["k"], values(inputs)))
     cut = plan(inputs.case, inputs.device.units)
-    scale = float(inputs["q_scale"]) * float(inputs["k_scale"]) / sqrt(dim)
-    v_scale = float(inputs["v_scale"])
+    scale, v_scale = score_scale(inputs), value_scale(inputs)
 
     def call() -> torch.Tensor:
-        output = torch.empty(lots, group, c["q_len"], dim, dtype=torch.bfloat16)
+        output = torch.empty(lots, group, c["q_len"], value_dim, dtype=torch.bfloat16)
         for low in range(0, lots, cut.kv_heads):
             chosen = slice(low, low + cut.kv_heads)
             keys = [products.keys(k[chosen, start:stop]) for start, stop in cut.spans]
-            values = [products.values(v[chosen, start:stop]) for start, stop in cut.spans]
+            packed = [products.values(v[chosen, start:stop]) for start, stop in cut.spans]
             for block in cut.queries:
                 rows = q[chosen, :, block.start : block.stop]
-                result = _query_block(products, rows, block.keys, keys, values, scale)
+                result = _query_block(products, rows, block.keys, keys, packed, value_dim, scale)
                 output[chosen, :, block.start : block.stop] = result.mul_(v_scale)
-        return output.view(c["batch"], c["heads"], c["q_len"], dim)
+        return output.view(c["batch"], c["heads"], c["q_len"], value_dim)
 
     return call
 
@@ -126,7 +126,8 @@ def _query_block(
     rows: torch.Tensor,
     seen: Sequence[KeyBlock],
     keys: Sequence[Any],
-    values: Sequence[Any],
+    packed_values: Sequence[Any],
+    value_dim: int,
     scale: float,
 ) -> torch.Tensor:
     """Attention of int8 `rows` (n, group, queries, d) over the key blocks `seen`, FP32, without V's scale.
@@ -139,7 +140,7 @@ def _query_block(
     n, group, queries, dim = rows.shape
     q = products.queries(rows.reshape(n, group * queries, dim))
     total = torch.zeros(n, group * queries, 1)
-    output = torch.zeros(n, group * queries, dim)
+    output = torch.zeros(n, group * queries, value_dim)
     highest = torch.full((n, group * queries, 1), _NO_SCORE)
     for block in seen:
         scores = products.scores(q, keys[block.number])
@@ -152,9 +153,9 @@ def _query_block(
         raised = torch.maximum(highest, maximum)
         kept, added = (highest - raised).exp_(), (maximum - raised).exp_()
         total = total.mul_(kept).addcmul_(weights.sum(-1, keepdim=True), added)
-        output = output.mul_(kept).addcmul_(products.weighted(weights, values[block.number]).float(), added)
+        output = output.mul_(kept).addcmul_(products.weighted(weights, packed_values[block.number]).float(), added)
         highest = raised
-    return output.div_(total).view(n, group, queries, dim)
+    return output.div_(total).view(n, group, queries, value_dim)
 
 
 _CPU_ONLY: Final = "torch has no int8 attention on {}: its own kernels there take 16 and 32 bits"
@@ -164,19 +165,23 @@ def _int_mm_supports(case: Case, precision: str, device: DeviceView) -> str:
     if device.type != "cpu":
         return _CPU_ONLY.format(device.type)
     c = integers(case)
-    return int_mm_reason(c["q_len"], c["kv_len"], c["head_dim"], device)
+    return _has_bias(case) or int_mm_reason(c["q_len"], c["kv_len"], c["head_dim"], device)
 
 
 def _onednn_supports(case: Case, precision: str, device: DeviceView) -> str:
     if device.type != "cpu":
         return _CPU_ONLY.format(device.type)
-    return onednn_reason(precision, device) or _too_wide(case)
+    return onednn_reason(precision, device) or _has_bias(case) or _too_wide(case)
 
 
 def _fp32_supports(case: Case, precision: str, device: DeviceView) -> str:
     if device.type != "cpu":
         return _CPU_ONLY.format(device.type)
-    return exact_on_fp32_reason(device) or _too_wide(case)
+    return exact_on_fp32_reason(device) or _has_bias(case) or _too_wide(case)
+
+
+def _has_bias(case: Case) -> str:
+    return "int8 attention by torch's own products has no bias here" if integers(case)["bias"] else ""
 
 
 def _too_wide(case: Case) -> str:

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import UnavailableError
 from bench.kernel import Call, Inputs, implementation
+from kernels.attention.operands import values
 from kernels.attention.shapes import integers
 from kernels.attention.support import (
     SIXTEEN_BITS,
+    cpu_flash_supports,
     cudnn_supports,
     efficient_executed,
     efficient_supports,
@@ -24,9 +26,9 @@ from kernels.attention.support import (
     flash_executed,
     flash_supports,
     math_executed,
+    math_supports,
     matmul_supports,
     upcast_executed,
-    written_out_supports,
 )
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ def efficient(kernel: Any, inputs: Inputs) -> Call:
     "math",
     precisions=("fp64", "fp32", "tf32", "bf16", "fp16"),
     devices=("cpu", "cuda"),
-    supports=written_out_supports,
+    supports=math_supports,
     executed=math_executed,
 )
 def math(kernel: Any, inputs: Inputs) -> Call:
@@ -84,16 +86,21 @@ def sdpa(kernel: Any, inputs: Inputs) -> Call:
     return lambda: scaled_dot_product_attention(**arguments)
 
 
-@implementation("upcast", precisions=SIXTEEN_BITS, devices=("cpu",), executed=upcast_executed)
+@implementation(
+    "upcast", precisions=SIXTEEN_BITS, devices=("cpu",), supports=cpu_flash_supports, executed=upcast_executed
+)
 def upcast(kernel: Any, inputs: Inputs) -> Call:
     """torch's flash kernel on FP32 copies of the inputs, made inside the call."""
     from torch.nn.functional import scaled_dot_product_attention
 
     arguments = _arguments(inputs, "FLASH_ATTENTION")
     q, k, v = (arguments.pop(name) for name in ("query", "key", "value"))
+    bias = arguments.pop("attn_mask") if "bias" in inputs.tensors else None
     only = _only("FLASH_ATTENTION")
 
     def call() -> torch.Tensor:
+        if bias is not None:
+            arguments["attn_mask"] = bias.float()
         with only:
             return scaled_dot_product_attention(q.float(), k.float(), v.float(), **arguments).to(q.dtype)
 
@@ -112,16 +119,19 @@ def matmul(kernel: Any, inputs: Inputs) -> Call:
     c = integers(inputs.case)
     group = c["heads"] // c["kv_heads"]
     q = inputs["q"].view(c["batch"], c["kv_heads"], group * c["q_len"], c["head_dim"])
-    k, v = inputs["k"].transpose(-1, -2), inputs["v"]
+    k, v = inputs["k"].transpose(-1, -2), values(inputs)
+    bias = inputs["bias"].view(c["kv_heads"], group * c["q_len"], c["kv_len"]) if c["bias"] else None
     hidden = _hidden(inputs)
     scale = 1.0 / sqrt(c["head_dim"])
 
     def call() -> torch.Tensor:
         scores = torch.matmul(q, k)
         scores *= scale
+        if bias is not None:
+            scores += bias
         if hidden is not None:
             scores.view(-1, c["q_len"], c["kv_len"]).masked_fill_(hidden, float("-inf"))
-        return torch.matmul(torch.softmax(scores, -1), v).view(c["batch"], c["heads"], c["q_len"], c["head_dim"])
+        return torch.matmul(torch.softmax(scores, -1), v).view(c["batch"], c["heads"], c["q_len"], -1)
 
     return call
 
@@ -141,11 +151,13 @@ def _backend_call(inputs: Inputs, backend: str) -> Call:
 
 
 def _arguments(inputs: Inputs, backend: str) -> dict[str, Any]:
-    """SDPA's arguments; the causal mask, where one is needed, is aligned at the bottom right."""
+    """SDPA's arguments; the causal mask, where one is needed, is aligned at the bottom right; a bias is its mask."""
     c = integers(inputs.case)
-    arguments: dict[str, Any] = {"query": inputs["q"], "key": inputs["k"], "value": inputs["v"]}
+    arguments: dict[str, Any] = {"query": inputs["q"], "key": inputs["k"], "value": values(inputs)}
     if c["heads"] != c["kv_heads"]:
         arguments["enable_gqa"] = True
+    if c["bias"]:
+        return arguments | {"attn_mask": inputs["bias"].unsqueeze(0)}
     if not c["causal"] or c["q_len"] == 1:  # the one query of a decoding step sees every key
         return arguments
     if c["q_len"] == c["kv_len"]:
@@ -214,7 +226,8 @@ def _raise_if_refused(inputs: Inputs, backend: str, only: _Switched) -> None:
     from torch.nn.attention import SDPBackend
 
     arguments = _arguments(inputs, "MATH")
-    if inputs.device.type == "cuda" and backend in ("FLASH_ATTENTION", "EFFICIENT_ATTENTION"):
+    biased = "bias" in inputs.tensors
+    if inputs.device.type == "cuda" and backend in ("FLASH_ATTENTION", "EFFICIENT_ATTENTION") and not biased:
         arguments.pop("attn_mask", None)  # these two get the bias subclass, which the dispatcher does not see
     with warnings.catch_warnings(record=True) as said, only:
         warnings.simplefilter("always")

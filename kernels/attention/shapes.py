@@ -5,11 +5,14 @@ Each line names the public model configuration that its heads and lengths come f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from bench.kernel import Case
 
 FIELDS: Final = ("batch", "heads", "kv_heads", "q_len", "kv_len", "head_dim", "causal")
+LATER_FIELDS: Final[Mapping[str, int | str]] = {"value_dim": 0, "shared_kv": 0, "bias": "none"}
+"""Fields that not every case has, and what their absence means: a case without them keeps the name it always had."""
 
 _Rows = tuple[tuple[int, ...], ...]
 
@@ -69,17 +72,48 @@ _ACCELERATOR: Final[dict[str, _Rows]] = {
 }
 
 
+def _row(*values: int, **later: int | str) -> Case:
+    return {**dict(zip(FIELDS, values, strict=True)), **later}
+
+
+# Those with a field of `LATER_FIELDS`: in the full suite alone, so that the others stay what reference results hold.
+_CPU_FULL: Final = (
+    _row(8, 8, 8, 384, 384, 32, 0, bias="heads"),  # AlphaFold 2's MSA row attention: the pair bias of 8 heads
+    _row(1, 16, 1, 1, 4096, 576, 1, value_dim=512, shared_kv=1),  # DeepSeek-V3's MLA decoding, 16 of its 128 heads
+)
+_ACCELERATOR_FULL: Final = (
+    _row(512, 8, 8, 384, 384, 32, 0, bias="heads"),  # AlphaFold 2's MSA row attention: 512 clusters, a bias a head
+    _row(30, 744, 744, 144, 144, 32, 0, bias="heads"),  # Pangu-Weather, layer 1: 30 longitudes, 124 windows × 6 heads
+    _row(32, 128, 1, 1, 4096, 576, 1, value_dim=512, shared_kv=1),  # DeepSeek-V3's MLA decoding: latent 512, rope 64
+)
+
+
 def cases(suite: str, device_type: str) -> list[Case]:
     """The cases of a suite on "cpu" or on any other device type; a suite holds those of the smaller suites too."""
-    table = _CPU if device_type == "cpu" else _ACCELERATOR
+    on_cpu = device_type == "cpu"
+    table = _CPU if on_cpu else _ACCELERATOR
     names = list(table)
-    rows = [row for name in names[: names.index(suite) + 1] for row in table[name]]
-    return [dict(zip(FIELDS, row, strict=True)) for row in rows]
+    rows = [_row(*row) for name in names[: names.index(suite) + 1] for row in table[name]]
+    if suite == "full":
+        rows.extend(_CPU_FULL if on_cpu else _ACCELERATOR_FULL)
+    return rows
 
 
 def integers(case: Case) -> dict[str, int]:
-    """The case's fields, all of which are integers, as such."""
-    return {name: int(case[name]) for name in FIELDS}
+    """The case's fields as integers, with those that it leaves out: value_dim is then head_dim, bias is 0 or 1."""
+    fields = {name: int(case[name]) for name in FIELDS}
+    fields["value_dim"] = int(case.get("value_dim", 0)) or fields["head_dim"]
+    fields["shared_kv"] = int(case.get("shared_kv", 0))
+    fields["bias"] = int(case.get("bias", "none") != "none")
+    return fields
+
+
+def named(case: dict[str, int | str]) -> dict[str, int | str]:
+    """The case without those of `LATER_FIELDS` that say what their absence says."""
+    left_out = {name for name, absent in LATER_FIELDS.items() if case.get(name) == absent}
+    if case.get("value_dim") == case["head_dim"]:
+        left_out.add("value_dim")
+    return {name: value for name, value in case.items() if name not in left_out}
 
 
 def pairs(case: Case) -> int:

@@ -15,27 +15,50 @@ from kernels.attention.shapes import integers, pairs
 from kernels.tensors import bf16_units, fp16_units, native_reason, on_fp32_units, tf32_reason
 
 SIXTEEN_BITS: Final = ("fp16", "bf16")
+EIGHT_BITS: Final = ("int8", "fp8")
+"""Precisions whose inputs have scales and whose output and bias are BF16."""
 _AMPERE: Final = (8, 0)
 _SCORE_COPIES: Final = 3
 """Score matrices alive at once where they are written out: the scores, the softmax and one temporary."""
 
 
 def nominal_operations(case: Case) -> int:
-    """4·batch·heads·head_dim·pairs: two products, a multiply-add counting two; no softmax."""
+    """2·batch·heads·(head_dim + value_dim)·pairs: two products, a multiply-add counting two; no softmax."""
     c = integers(case)
-    return 4 * c["batch"] * c["heads"] * c["head_dim"] * pairs(case)
+    return 2 * c["batch"] * c["heads"] * (c["head_dim"] + c["value_dim"]) * pairs(case)
+
+
+def one_mask(case: Case) -> str:
+    """SDPA takes `attn_mask` or `is_causal`; merging the two would be work of its own in every call."""
+    c = integers(case)
+    both = c["bias"] and c["causal"] and c["q_len"] > 1
+    return "torch's attention takes a bias or a causal mask, not both" if both else ""
+
+
+def _one_width(case: Case) -> str:
+    c = integers(case)
+    if c["value_dim"] == c["head_dim"]:
+        return ""
+    return (
+        f"torch's flash attention wants values as wide as keys, not value_dim={c['value_dim']} "
+        f"beside head_dim={c['head_dim']}"
+    )
+
+
+def cpu_flash_supports(case: Case, precision: str, device: DeviceView) -> str:
+    return _one_width(case) or one_mask(case)
 
 
 def flash_supports(case: Case, precision: str, device: DeviceView) -> str:
     if device.type == "cpu":
-        return ""
+        return cpu_flash_supports(case, precision, device)
     if precision not in SIXTEEN_BITS:
         return f"torch's flash attention on CUDA takes fp16 and bf16 only, not {precision}"
     if device.vendor == "nvidia" and (device.capability or (0, 0)) < _AMPERE:
         return f"torch's flash attention needs compute capability 8.0; {device.name or 'this GPU'} is older"
     if int(case["head_dim"]) > 256:
         return f"torch's flash attention takes head_dim up to 256, not {case['head_dim']}"
-    return ""
+    return "torch's flash attention on CUDA takes no bias" if integers(case)["bias"] else _one_width(case)
 
 
 def efficient_supports(case: Case, precision: str, device: DeviceView) -> str:
@@ -45,12 +68,16 @@ def efficient_supports(case: Case, precision: str, device: DeviceView) -> str:
     if precision == "bf16" and not ampere:
         return "torch's memory-efficient attention takes bf16 from compute capability 8.0"
     multiple = 8 if precision in SIXTEEN_BITS else (4 if ampere else 1)
-    if int(case["head_dim"]) % multiple:
-        return (
-            f"torch's memory-efficient attention takes head_dim in multiples of {multiple} "
-            f"at {precision}, not {case['head_dim']}"
-        )
-    return ""
+    c = integers(case)
+    for name in ("head_dim", "value_dim"):
+        if c[name] % multiple:
+            return (
+                f"torch's memory-efficient attention takes {name} in multiples of {multiple} "
+                f"at {precision}, not {c[name]}"
+            )
+    if device.vendor == "amd" and _one_width(case):  # one kernel of AOTriton stands behind both names
+        return _one_width(case).replace("flash", "memory-efficient")
+    return one_mask(case)
 
 
 def cudnn_supports(case: Case, precision: str, device: DeviceView) -> str:
@@ -60,11 +87,13 @@ def cudnn_supports(case: Case, precision: str, device: DeviceView) -> str:
     if capability < _AMPERE:
         return f"cuDNN attention in torch needs compute capability 8.0; {device.name or 'this GPU'} is older"
     limit = 256 if capability == (9, 0) else 128
-    if int(case["head_dim"]) > limit or int(case["head_dim"]) % 8:
-        return f"cuDNN attention in torch takes head_dim in multiples of 8 up to {limit} here, not {case['head_dim']}"
+    c = integers(case)
+    for name in ("head_dim", "value_dim"):
+        if c[name] > limit or c[name] % 8:
+            return f"cuDNN attention in torch takes {name} in multiples of 8 up to {limit} here, not {c[name]}"
     if int(case["kv_len"]) == 1:
         return "cuDNN attention in torch does not take a single key"
-    return ""
+    return one_mask(case)
 
 
 def written_out_supports(case: Case, precision: str, device: DeviceView) -> str:
@@ -81,6 +110,10 @@ def written_out_supports(case: Case, precision: str, device: DeviceView) -> str:
         f"writes out the scores: {_SCORE_COPIES} × {scores / 2**30:.1f} GiB, "
         f"and the device has {device.memory_bytes / 2**30:.1f} GiB"
     )
+
+
+def math_supports(case: Case, precision: str, device: DeviceView) -> str:
+    return one_mask(case) or written_out_supports(case, precision, device)
 
 
 def matmul_supports(case: Case, precision: str, device: DeviceView) -> str:
@@ -104,7 +137,7 @@ def _native_16_bit(precision: str, device: DeviceView) -> bool:
 def elsewhere_supports(case: Case, precision: str, device: DeviceView) -> str:
     if device.type in ("cpu", "cuda"):
         return f"leaves the choice of backend to torch; on {device.type} each backend is an implementation of its own"
-    return _unavailable(precision, device)
+    return one_mask(case) or _unavailable(precision, device)
 
 
 def flash_executed(case: Case, precision: str, device: DeviceView) -> Executed | None:

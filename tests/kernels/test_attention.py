@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench.errors import UnavailableError, UsageError
 from bench.kernel import SUITES, DeviceView, Inputs, iterate_cases
-from bench.precision import UNIT_ROUNDOFF
+from bench.precision import TOLERANCE_INT8_ATTENTION, UNIT_ROUNDOFF
 from kernels.attention import Attention
 from kernels.attention.shapes import pairs
 from kernels.tensors import round_to_tf32
@@ -23,15 +23,21 @@ CPU_WITH_UNITS = DeviceView(
     type="cpu", torch_device="cpu", isa=frozenset({"avx512_vnni", "amx_int8", "avx512_fp16", "avx512_bf16"}), units=2
 )
 GPU = DeviceView(type="cuda", torch_device="cuda:0", vendor="nvidia", name="H100", capability=(9, 0))
+APPLE = DeviceView(type="mps", torch_device="mps", vendor="apple")
+AMD = DeviceView(type="cuda", torch_device="cuda:0", vendor="amd", name="MI300X", architecture="gfx942:sramecc+:xnack-")
+MI250X = DeviceView(type="cuda", torch_device="cuda:0", vendor="amd", name="MI250X", architecture="gfx90a")
+AMPERE = DeviceView(type="cuda", torch_device="cuda:0", vendor="nvidia", name="A100", capability=(8, 0))
 TURING = DeviceView(type="cuda", torch_device="cuda:0", vendor="nvidia", name="T4", capability=(7, 5))
 
 OUTPUT = {torch.float64: "fp64", torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
 
-def case(q_len: int, kv_len: int, head_dim: int, causal: int, heads: int = 4, kv_heads: int = 2, batch: int = 2):
+def case(
+    q_len: int, kv_len: int, head_dim: int, causal: int, heads: int = 4, kv_heads: int = 2, batch: int = 2, **later
+):
     return KERNEL.complete_case(
         {"batch": batch, "heads": heads, "kv_heads": kv_heads, "q_len": q_len, "kv_len": kv_len,
-         "head_dim": head_dim, "causal": causal}
+         "head_dim": head_dim, "causal": causal, **later}
     )  # fmt: skip
 
 
@@ -41,6 +47,13 @@ SHAPES = [
     pytest.param(case(9, 77, 128, 1), id="causal, nine queries at the end of 77 keys, heads of 128"),
     pytest.param(case(1, 301, 64, 1), id="decoding step"),
     pytest.param(case(5, 3, 8, 0, heads=3, kv_heads=3), id="fewer keys than queries"),
+]
+LATER_SHAPES = [
+    pytest.param(case(33, 77, 40, 0, bias="heads"), id="a bias for each head"),
+    pytest.param(case(9, 77, 64, 1, bias="heads"), id="a bias under a causal mask"),
+    pytest.param(case(1, 77, 64, 1, bias="heads"), id="a bias in a decoding step"),
+    pytest.param(case(9, 33, 24, 0, value_dim=40), id="values wider than keys"),
+    pytest.param(case(2, 33, 72, 1, value_dim=64, shared_kv=1, kv_heads=1), id="values that are part of the keys"),
 ]
 FLOATING = ("fp64", "fp32", "bf16", "fp16")
 # sdpa is for other devices, and matmul declines 16 bits without units; both compute the same anywhere.
@@ -66,8 +79,10 @@ def relative_error(output: torch.Tensor, inputs: Inputs) -> float:
 
 def plain_attention(inputs: Inputs) -> torch.Tensor:
     """The definition, head by head and query by query, in float64: slow and obvious."""
-    c = {name: int(value) for name, value in inputs.case.items()}
-    q, k, v = (inputs[name].double() for name in ("q", "k", "v"))
+    c = {name: int(value) for name, value in inputs.case.items() if name != "bias"}
+    q, k = (inputs[name].double() for name in ("q", "k"))
+    v = k[..., : c["value_dim"]] if "shared_kv" in c else inputs["v"].double()
+    bias = inputs["bias"].double() if "bias" in inputs.tensors else None
     rows = []
     for b in range(c["batch"]):
         for h in range(c["heads"]):
@@ -75,6 +90,8 @@ def plain_attention(inputs: Inputs) -> torch.Tensor:
             for i in range(c["q_len"]):
                 seen = c["kv_len"] - c["q_len"] + i + 1 if c["causal"] else c["kv_len"]
                 scores = k[b, kv, :seen] @ q[b, h, i] / c["head_dim"] ** 0.5
+                if bias is not None:
+                    scores = scores + bias[h, i, :seen]
                 rows.append(torch.softmax(scores, 0) @ v[b, kv, :seen])
     return torch.stack(rows)
 
@@ -115,11 +132,57 @@ def test_bytes_count_grouped_keys_once_and_the_output_of_int8_as_bf16():
     assert KERNEL.work(shape, "int8").bytes_written == 2 * queries
 
 
+def test_the_later_fields_change_no_case_that_does_without_them():
+    plain = case(8, 8, 64, 0)
+    assert list(plain) == ["batch", "heads", "kv_heads", "q_len", "kv_len", "head_dim", "causal"]
+    assert case(8, 8, 64, 0, value_dim=64, shared_kv=0, bias="none") == plain
+    assert case(8, 8, 64, 0, value_dim=0) == plain
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, *LATER_SHAPES])
+def test_a_case_written_out_reads_back_as_itself(shape):
+    assert KERNEL.parse_case(",".join(f"{name}={value}" for name, value in shape.items())) == shape
+
+
+def test_a_narrow_value_counts_by_its_own_width():
+    shape = case(10, 100, 64, 0, value_dim=16)
+    assert KERNEL.work(shape, "fp16").operations == 2 * 2 * 4 * (64 + 16) * 10 * 100
+    assert KERNEL.work(shape, "fp16").bytes_read == 2 * (2 * 4 * 10 * 64 + 2 * 2 * 100 * (64 + 16))
+    assert KERNEL.work(shape, "fp16").bytes_written == 2 * 2 * 4 * 10 * 16
+
+
+def test_values_that_are_part_of_the_keys_are_read_once():
+    shape = case(1, 100, 576, 1, heads=16, kv_heads=1, value_dim=512, shared_kv=1)
+    assert KERNEL.work(shape, "bf16").operations == 2 * 2 * 16 * (576 + 512) * 100
+    assert KERNEL.work(shape, "bf16").bytes_read == 2 * (2 * 16 * 576 + 2 * 100 * 576)
+    assert set(made(shape, "bf16").tensors) == {"q", "k"}
+
+
+def test_a_bias_is_read_once_for_all_sequences_and_adds_no_operations():
+    with_bias, without = (KERNEL.work(case(10, 100, 64, 0, **later), "fp16") for later in ({"bias": "heads"}, {}))
+    assert with_bias.operations == without.operations
+    assert with_bias.bytes_read - without.bytes_read == 2 * 4 * 10 * 100
+    eight_bits = KERNEL.work(case(10, 100, 64, 0, bias="heads"), "int8").bytes_read
+    assert eight_bits - KERNEL.work(case(10, 100, 64, 0), "int8").bytes_read == 2 * 4 * 10 * 100  # BF16 there
+
+
+@pytest.mark.parametrize("precision", ["fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "int8"])
+@pytest.mark.parametrize("shape", [*SHAPES, *LATER_SHAPES])
+def test_bytes_read_are_those_of_the_inputs(shape, precision: str):
+    tensors = made(shape, precision).tensors
+    read = sum(t.numel() * t.element_size() for name, t in tensors.items() if not name.endswith("_scale"))
+    assert KERNEL.work(shape, precision).bytes_read == read
+
+
 def test_impossible_cases_are_refused_with_their_numbers():
     with pytest.raises(UsageError, match="kv_heads=3 does not divide heads=4"):
         case(4, 4, 8, 0, heads=4, kv_heads=3)
     with pytest.raises(UsageError, match="q_len=5 above kv_len=4"):
         case(5, 4, 8, 1)
+    with pytest.raises(UsageError, match="value_dim=16 above head_dim=8"):
+        case(4, 4, 8, 0, value_dim=16, shared_kv=1)
+    with pytest.raises(UsageError, match=r"unknown value 'head'.*Did you mean 'heads'"):
+        case(4, 4, 8, 0, bias="head")
 
 
 @pytest.mark.parametrize("device", [CPU, GPU], ids=["cpu", "gpu"])
@@ -130,6 +193,8 @@ def test_suites_hold_both_head_sizes_prefill_decode_and_real_shapes(device: Devi
     assert any(c["q_len"] == 1 and c["kv_heads"] < c["heads"] and c["kv_len"] >= 4096 for c in standard)
     assert any(c["head_dim"] == 40 and c["kv_len"] == 77 for c in standard)
     assert any(1 < c["q_len"] < c["kv_len"] and c["causal"] for c in full)
+    assert any(c.get("bias") == "heads" for c in full)
+    assert any(c["head_dim"] == 576 and c.get("value_dim") == 512 and c.get("shared_kv") for c in full)
     assert all(c in standard for c in quick)
     assert all(c in full for c in standard)
 
@@ -137,13 +202,13 @@ def test_suites_hold_both_head_sizes_prefill_decode_and_real_shapes(device: Devi
 # --- the right answer -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [*SHAPES, *LATER_SHAPES])
 def test_reference_is_the_definition(shape):
     inputs = made(shape, "fp64")
     torch.testing.assert_close(KERNEL.reference(inputs), plain_attention(inputs), rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [*SHAPES, *LATER_SHAPES])
 def test_reference_of_some_rows_is_those_rows_in_the_order_asked(shape):
     inputs = made(shape, "fp16")
     rows = torch.randperm(KERNEL.output_rows(shape), generator=torch.Generator().manual_seed(2))[:7]
@@ -156,6 +221,18 @@ def test_reference_of_int8_is_that_of_the_dequantised_inputs():
     assert 0.9 < float(floats["q"].std()) < 1.1
     dequantised = Inputs(inputs.case, "fp64", CPU, floats)
     torch.testing.assert_close(KERNEL.reference(inputs), plain_attention(dequantised), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+def test_reference_applies_each_scale(precision: str):
+    plain = made(case(9, 33, 40, 0, bias="heads"), precision)
+    factors = {"q_scale": 0.5, "k_scale": 4.0, "v_scale": 3.0}
+    scaled = {name: t * factors[name] if name in factors else t for name, t in plain.tensors.items()}
+    floats = {n: scaled[n].double() * scaled[f"{n}_scale"].double() for n in ("q", "k", "v")}
+    expected = plain_attention(Inputs(plain.case, "fp64", CPU, {**floats, "bias": plain["bias"]}))
+    torch.testing.assert_close(
+        KERNEL.reference(Inputs(plain.case, precision, CPU, scaled)), expected, rtol=1e-12, atol=1e-14
+    )
 
 
 # --- implementations --------------------------------------------------------------------------------------------------
@@ -171,6 +248,33 @@ def test_every_implementation_is_right_within_the_rule(shape, name: str, precisi
     assert output.dtype == inputs["q"].dtype
     allowed = KERNEL.tolerance(shape, precision, implementation.accumulates(precision), OUTPUT[output.dtype])
     assert relative_error(output, inputs) <= allowed
+
+
+@pytest.mark.parametrize(
+    ("shape", "name", "precision"),
+    [
+        pytest.param(*shape.values, name, precision, id=f"{shape.id}-{name}-{precision}")
+        for shape in LATER_SHAPES
+        for name, precision in HERE
+        if name == "sdpa"  # it declines a processor, and computes the same there
+        or not KERNEL.implementations()[name].reason_unsupported(shape.values[0], precision, CPU_WITH_UNITS)
+    ],
+)
+def test_implementations_that_take_the_later_fields_are_right(shape, name: str, precision: str):
+    implementation = KERNEL.implementations()[name]
+    if name == "sdpa" and "not both" in implementation.reason_unsupported(shape, precision, APPLE):
+        pytest.skip("SDPA takes a bias or a causal mask")
+    inputs = made(shape, precision)
+    output = implementation.build(KERNEL, inputs)()
+    allowed = KERNEL.tolerance(shape, precision, implementation.accumulates(precision), OUTPUT[output.dtype])
+    assert relative_error(output, inputs) <= allowed
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_every_later_shape_has_an_implementation_on_a_processor(precision: str):
+    for shape in LATER_SHAPES:
+        found = KERNEL.implementations().values()
+        assert any(not i.reason_unsupported(shape.values[0], precision, CPU_WITH_UNITS) for i in found), shape.id
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
@@ -241,10 +345,57 @@ def test_a_backend_that_refuses_raises_and_does_not_fall_back():
         ("onednn-int8", case(8, 8, 64, 0), "int8", CPU, "exact with VNNI or AMX only"),
         ("int_mm", case(8, 8, 64, 0), "int8", GPU, "torch has no int8 attention on cuda"),
         ("fp32-exact", case(8, 8, 64, 0), "int8", CPU_WITH_UNITS, "has int8 units"),
+        ("flash", case(8, 8, 64, 0, value_dim=32), "fp16", CPU, "values as wide as keys, not value_dim=32 beside"),
+        ("flash", case(8, 8, 64, 0, value_dim=32), "fp16", GPU, "values as wide as keys, not value_dim=32 beside"),
+        ("flash", case(8, 8, 64, 0, bias="heads"), "fp16", GPU, "takes no bias"),
+        ("flash", case(8, 8, 64, 1, bias="heads"), "fp16", CPU, "a bias or a causal mask, not both"),
+        ("upcast", case(8, 8, 64, 1, bias="heads"), "fp16", CPU, "a bias or a causal mask, not both"),
+        ("math", case(8, 8, 64, 1, bias="heads"), "fp32", GPU, "a bias or a causal mask, not both"),
+        ("sdpa", case(8, 8, 64, 1, bias="heads"), "fp32", APPLE, "a bias or a causal mask, not both"),
+        ("cudnn", case(8, 8, 64, 1, bias="heads"), "fp16", GPU, "a bias or a causal mask, not both"),
+        ("cudnn", case(8, 8, 64, 0, value_dim=512), "fp16", GPU, "takes value_dim in multiples of 8 up to 256"),
+        ("efficient", case(8, 8, 64, 0, kv_heads=4, value_dim=20), "fp16", GPU, "value_dim in multiples of 8 at fp16"),
+        (
+            "efficient",
+            case(8, 8, 64, 0, kv_heads=4, value_dim=32),
+            "fp16",
+            AMD,
+            "attention wants values as wide",
+        ),
+        ("fp32-exact", case(8, 8, 64, 0, bias="heads"), "int8", CPU, "has no bias"),
+        ("onednn-int8", case(8, 8, 64, 0, bias="heads"), "int8", CPU_WITH_UNITS, "has no bias"),
+        ("int_mm", case(8, 8, 64, 0, bias="heads"), "int8", CPU_WITH_UNITS, "has no bias"),
+        ("triton", case(8, 8, 64, 0), "fp16", CPU, "triton runs on cuda, not on cpu"),
+        ("triton", case(8, 8, 64, 0), "fp16", TURING, "compute capability 8.0"),
+        ("triton", case(8, 8, 64, 0), "fp8", AMPERE, "FP8 needs compute capability 8.9; A100 is older"),
+        ("triton", case(8, 8, 64, 0), "fp8", MI250X, "gfx90a has no FP8 matrix instructions"),
+        ("triton", case(8, 8, 64, 0), "tf32", AMD, "TF32 units on NVIDIA's GPUs only"),
+        ("triton", case(8, 8, 64, 0), "fp64", GPU, "triton has no fp64"),
+        ("triton", case(8, 8, 1032, 0), "fp16", GPU, "head_dim up to 1024, not 1032"),
+        ("triton", case(8, 8, 64, 0, value_dim=520), "fp16", GPU, "value_dim up to 512, not 520"),
+        ("triton-mixed", case(8, 8, 64, 0), "fp16", GPU, "triton-mixed has no fp16"),
+        ("flex", case(8, 8, 8, 0), "fp16", GPU, "head_dim from 16, not 8"),
+        ("flex", case(8, 8, 64, 0), "fp16", TURING, "compute capability 8.0"),
     ],
 )
-def test_reasons_name_what_is_missing(name, shape, precision, device, reason):
+def test_reasons_name_what_is_missing(monkeypatch, name, shape, precision, device, reason):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())  # whether or not Triton is installed
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
     assert reason in KERNEL.implementations()[name].reason_unsupported(shape, precision, device)
+
+
+def test_without_triton_its_kernels_say_that_it_is_missing(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    for name, precision in (("triton", "fp16"), ("triton-mixed", "int8"), ("flex", "fp16")):
+        found = KERNEL.implementations()[name]
+        assert found.reason_unsupported(case(8, 8, 64, 0), precision, GPU) == "Triton is not installed"
+
+
+def test_an_fp16_second_product_is_another_accumulation():
+    assert KERNEL.implementations()["triton-mixed"].accumulates("int8") == "mixed"
+    assert KERNEL.implementations()["triton"].accumulates("int8") == "int32"
+    assert KERNEL.tolerance(case(8, 8, 64, 0), "int8", "mixed", "bf16") == TOLERANCE_INT8_ATTENTION
 
 
 @pytest.mark.parametrize("device", [CPU, CPU_WITH_UNITS], ids=["without units", "with units"])
@@ -279,5 +430,5 @@ def test_what_executes_the_work_is_named_where_it_is_not_the_precisions_own_unit
 
 
 def test_importing_the_kernel_leaves_torch_alone():
-    program = "import sys, kernels.attention; sys.exit('torch' in sys.modules)"
+    program = "import sys, kernels.attention; sys.exit(not {'torch', 'triton'}.isdisjoint(sys.modules))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

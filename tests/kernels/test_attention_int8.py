@@ -27,10 +27,12 @@ def this_cpu() -> DeviceView:
     return DeviceView(type="cpu", torch_device="cpu", isa=frozenset(flags.split(":", 1)[1].split()))
 
 
-def case(q_len: int, kv_len: int, head_dim: int, causal: int, heads: int = 2, kv_heads: int = 1, batch: int = 1):
+def case(
+    q_len: int, kv_len: int, head_dim: int, causal: int, heads: int = 2, kv_heads: int = 1, batch: int = 1, **later
+):
     return KERNEL.complete_case(
         {"batch": batch, "heads": heads, "kv_heads": kv_heads, "q_len": q_len, "kv_len": kv_len,
-         "head_dim": head_dim, "causal": causal}
+         "head_dim": head_dim, "causal": causal, **later}
     )  # fmt: skip
 
 
@@ -57,6 +59,8 @@ def relative_error(output: torch.Tensor, inputs: Inputs) -> float:
         case(48, 4096, 128, 0),
         case(48, 4096, 64, 1),
         case(1, 4096, 128, 1, heads=8, kv_heads=2, batch=2),
+        case(40, 600, 64, 1, heads=4, kv_heads=2, batch=2, value_dim=24),
+        case(1, 600, 72, 1, heads=8, value_dim=64, shared_kv=1, batch=2),
     ],
     ids=str,
 )
