@@ -10,14 +10,16 @@ from bench.precision import PRECISIONS
 from kernels.gemm.cases import suite_cases
 from kernels.gemm.floating import FloatingProducts
 from kernels.gemm.integer import IntegerProducts
+from kernels.gemm.libraries import LibraryProducts
 from kernels.gemm.operands import REFERENCE_ELEMENTS, float64_product, operands, sizes
+from kernels.gemm.triton_gemm import TritonProducts
 from kernels.tensors import fill, output_bytes
 
 if TYPE_CHECKING:
     import torch
 
 
-class Gemm(IntegerProducts, FloatingProducts, Kernel):
+class Gemm(TritonProducts, LibraryProducts, IntegerProducts, FloatingProducts, Kernel):
     """C[batch] = A[batch] · B[batch], with A (m, k) and B (k, n); a `trans_` flag says that it lies transposed."""
 
     name: ClassVar[str] = "gemm"
