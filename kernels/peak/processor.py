@@ -38,8 +38,6 @@ def processor_reason(precision: str, device: DeviceView) -> str:
 
 def _supports(unit: Unit) -> Supports:
     def reason(case: Case, precision: str, device: DeviceView) -> str:
-        if device.type != "cpu":
-            return f"{unit.name} is a processor's, this is {device.type}"
         missing = [flag for flag in unit.flags if flag not in device.isa]
         return processor_reason(precision, device) or (f"this processor has no {', '.join(missing)}" if missing else "")
 
@@ -62,7 +60,12 @@ def _implementation(unit: Unit) -> Implementation:
 
     build.__doc__ = unit.summary + "."
     return implementation(
-        unit.name, precisions=tuple(unit.loops), accumulate=unit.accumulate, capturable=False, supports=_supports(unit)
+        unit.name,
+        precisions=tuple(unit.loops),
+        devices=("cpu",),
+        accumulate=unit.accumulate,
+        capturable=False,
+        supports=_supports(unit),
     )(build)
 
 
