@@ -22,20 +22,20 @@ FAR: Final = 1e6
 """A log-difference beyond any other: the most that a pair still to come can weigh. Not inf, whose difference is NaN."""
 
 
-def hopeless(differences: Sequence[float], pairs: int, threshold: float) -> bool:
+def hopeless(differences: Sequence[float], pairs: int, threshold: float, level: float = SCREEN_P) -> bool:
     """Whether `judge_pairs` of `pairs` pairs, these among them, is "ambiguous" whatever those still to come give.
 
-    `differences` are ln(new/base) so far. Exact: the signed-rank p of a direction is smallest where every pair to come
-    lies in it, beyond all others; where even that p is too large, or the median stays within the threshold, that
-    direction is out of reach. Likewise for each of the two tests behind "same". (A threshold that noise raises only
-    makes calls rarer.)
+    `differences` are ln(new/base) so far, `level` the largest p that is called. Exact: the signed-rank p of a direction
+    is smallest where every pair to come lies in it, beyond all others; where even that p is too large, or the median
+    stays within the threshold, that direction is out of reach. Likewise for each of the two tests behind "same". (A
+    threshold that noise raises only makes calls rarer.)
     """
     if not differences:
         return False
     margin = log1p(threshold)
     up = [*differences, *[FAR] * (pairs - len(differences))]
     down = [-value for value in differences] + [FAR] * (pairs - len(differences))
-    called = any(signed_rank_p(best) < SCREEN_P and median(best) > margin for best in (up, down))
+    called = any(signed_rank_p(best) <= level and median(best) > margin for best in (up, down))
     same = all(signed_rank_p(best, -margin) < SAME_P for best in (up, down))
     return not called and not same
 

@@ -18,6 +18,8 @@ from bench.ab.sides import Ready
 from bench.analysis.comparison import Comparison, Thresholds
 from bench.analysis.identity import SeriesKey
 from bench.analysis.verdicts import (
+    FALSE_DISCOVERY,
+    SCREEN_P,
     SCREEN_PAIRS,
     SeriesVerdict,
     by_importance,
@@ -105,16 +107,40 @@ class _Session:
     def screened_and_confirmed(self, settled: Settled) -> dict[SeriesKey, SeriesVerdict]:
         """Every series by a first set of pairs; what these call or leave open, by twice as many fresh ones."""
         limits = settled.thresholds
-        pairs = self._measured("screening", settled, list(settled.rows), self.settings.launches)
-        found = {key: judged(key.text, each, limits[key], "screen") for key, each in pairs.items()}
+        screen, count = {key: Pairs() for key in settled.rows}, self.settings.launches
+        self._measure("screening", settled, list(screen), screen, count, count)
+        found = {key: judged(key.text, each, limits[key], "screen") for key, each in screen.items()}
         candidates = [key for key, one in found.items() if one.verdict in ("regression", "improvement")]
         again = [key for key, one in found.items() if self._worth_another_look(one, limits[key])]
         if not candidates and not again:
             return found
-        fresh = self._measured("fresh pairs", settled, [*candidates, *again], 2 * self.settings.launches)
-        after = [judged(key.text, fresh[key], limits[key], "confirm") for key in candidates]
-        found |= zip(candidates, confirmed([found[key] for key in candidates], after), strict=True)
-        return found | {key: judged(key.text, fresh[key], limits[key], "again") for key in again}
+        return found | self._confirmed({key: found[key] for key in candidates}, again, settled)
+
+    def _confirmed(
+        self, candidates: Mapping[SeriesKey, SeriesVerdict], again: Sequence[SeriesKey], settled: Settled
+    ) -> dict[SeriesKey, SeriesVerdict]:
+        """Candidates and open series by fresh pairs. Candidates are looked at twice, the first time half-way.
+
+        Each look takes half of the false discoveries that are allowed (docs/ab.md): what the first one confirms is
+        done, the rest goes on.
+        """
+        limits, half, whole = settled.thresholds, self.settings.launches, 2 * self.settings.launches
+        evidence = {key: Pairs() for key in (*candidates, *again)}
+        done: dict[SeriesKey, SeriesVerdict] = {}
+        looks = [half, whole] if candidates else [whole]
+        for pairs in looks:
+            lacking = [key for key in evidence if key not in done]
+            if not lacking:
+                break
+            self._measure("fresh pairs", settled, lacking, evidence, pairs, whole)
+            one_of_two = {
+                key: _of_two_looks(judged(key.text, evidence[key], limits[key], "confirm")) for key in candidates
+            }
+            found = confirmed(list(candidates.values()), list(one_of_two.values()))
+            for key, one in zip(candidates, found, strict=True):
+                if pairs == whole or one.verdict == candidates[key].verdict:
+                    done.setdefault(key, one)
+        return done | {key: judged(key.text, evidence[key], limits[key], "again") for key in again}
 
     def _worth_another_look(self, one: SeriesVerdict, threshold: float) -> bool:
         """Whether an ambiguous series has a chance of an answer from twice as many pairs."""
@@ -123,26 +149,35 @@ class _Session:
         differences = paired_differences(one.base_s, one.new_s)
         return chance_of_an_answer(differences, 2 * self.settings.launches, threshold) >= LEAST_CHANCE
 
-    def _measured(self, name: str, settled: Settled, keys: Sequence[SeriesKey], pairs: int) -> dict[SeriesKey, Pairs]:
-        """So many usable pairs of each series, or what half as many launches more can give of them.
+    def _measure(
+        self,
+        name: str,
+        settled: Settled,
+        keys: Sequence[SeriesKey],
+        evidence: Mapping[SeriesKey, Pairs],
+        pairs: int,
+        planned: int,
+    ) -> None:
+        """Add to the evidence until each series has so many usable pairs, or half as many launches more gave no more.
 
-        Ends early only where no series can come to a verdict any more, whatever the pairs to come.
+        `planned` is how many pairs the stage may come to. Ends early only where no series can come to a verdict any
+        more, whatever the pairs to come.
         """
-        evidence = {key: Pairs() for key in keys}
         self.observer.stage(name, len(keys), pairs)
-        for number, order in enumerate(abba(pairs + int(MORE_PAIRS * pairs)), start=1):
+        level = SCREEN_P if name == "screening" else FALSE_DISCOVERY
+        tried = max(len(evidence[key].base_s) + len(evidence[key].lost) for key in keys)
+        for number, order in enumerate(abba(tried + pairs + int(MORE_PAIRS * pairs))[tried:], start=tried + 1):
             lacking = [key for key in keys if len(evidence[key].base_s) < pairs]
             if not lacking:
                 break
-            if all(hopeless(evidence[key].differences, pairs, settled.thresholds[key]) for key in lacking):
+            if all(hopeless(evidence[key].differences, planned, settled.thresholds[key], level) for key in lacking):
                 self.notes.append(f"{name} ended after {number - 1} pairs: no series could come to a verdict any more")
                 break
             files = {label: self._launched(label, self._rows(settled, lacking, label)) for label in order}
             self._add(evidence, lacking, files)
-            self.observer.standing(number, standings({key.text: each for key, each in evidence.items()}))
+            self.observer.standing(number, standings({key.text: evidence[key] for key in keys}))
             if number == NOISE_KNOWN and name == "screening":
                 self._say_what_can_be_seen(evidence, settled.thresholds)
-        return evidence
 
     def _launched(self, label: Label, rows: Rows | None) -> records.RunFile:
         """A launch that lived; one that died is told and repeated, but not a rehearsal, which dies for a reason."""
@@ -179,3 +214,8 @@ class _Session:
         visible = cannot_see_below(noise, self.settings.launches, threshold=limits[key])
         of_what = f" (the middle of {len(noises)} series)" if len(noises) > 1 else ""
         self.observer.message(what_can_be_seen(noise, visible) + of_what)
+
+
+def _of_two_looks(one: SeriesVerdict) -> SeriesVerdict:
+    """The verdict with twice its p, Bonferroni's price for looking half-way and at the end; without pairs it is 1."""
+    return replace(one, p=1.0 if one.p is None else min(1.0, 2 * one.p))

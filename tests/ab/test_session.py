@@ -36,6 +36,7 @@ def test_launches_go_abba_after_one_of_each_that_does_not_count() -> None:
 
 
 def test_what_is_called_was_measured_twice_and_the_second_time_alone() -> None:
+    """A clear change is confirmed by the first half of the fresh pairs."""
     machine = Machine({"gemm": 1.3, "conv": 1.0, "attention": 1.0}, noise=0.005)
     found = judged(machine)
     assert {one.series.partition("[")[0]: one.verdict for one in found.series} == {
@@ -44,11 +45,23 @@ def test_what_is_called_was_measured_twice_and_the_second_time_alone() -> None:
         "attention": "same",
     }
     assert machine.asked[2:18] == [{1: "", 2: "", 3: ""}] * 16
-    assert machine.asked[18:] == [{1: ""}] * 32
+    assert machine.asked[18:] == [{1: ""}] * 16
     (gemm,) = (one for one in found.series if one.verdict == "regression")
-    assert gemm.base_launches == gemm.new_launches == 16
+    assert gemm.base_launches == gemm.new_launches == 8
+    assert gemm.p == pytest.approx(2 / 256), "twice the p of eight pairs: the price of a look half-way"
     assert gemm.ratio == pytest.approx(1.3, rel=0.02)
     assert exit_code(found) == 1
+
+
+def test_what_the_first_half_of_the_fresh_pairs_leaves_open_gets_the_second() -> None:
+    lengths = set()
+    for seed in range(40):
+        machine = Machine({"gemm": 1.1}, noise=0.03, seed=seed)
+        (gemm,) = judged(machine).series
+        lengths.add(len(machine.order))
+        if gemm.verdict == "regression":
+            assert gemm.base_launches in (8, 16) and gemm.p is not None and gemm.p <= 0.05
+    assert {2 + 16 + 16, 2 + 16 + 32} <= lengths
 
 
 def test_a_faster_side_is_an_improvement_and_no_failure() -> None:
