@@ -30,6 +30,7 @@ def read(data: bytes, origin: Origin) -> list[Imported]:
     An unfinished last line is left out. Raises UnavailableError for anything that `bench.records` would not write.
     """
     text = reading.text_of(data)
+    reading.limit_values(text, ",[{")
     lines = [line for line in text.splitlines(keepends=True) if line.strip()]
     if lines and not lines[-1].endswith("\n"):
         lines.pop()

@@ -144,9 +144,7 @@ def document(data: bytes) -> Node:
 
 def parsed(text: str) -> Node:
     """The JSON document in that text. NaN and Infinity, which some tools write, are read as null."""
-    # A comma or a bracket for each value, or more where text holds some: an upper bound that costs no memory.
-    if text.count(",") + text.count("[") + text.count("{") > MAX_VALUES:
-        raise MalformedError(f"the document: has more than {MAX_VALUES:,} values, which is the limit")
+    limit_values(text, ",[{")
     try:
         value = json.loads(text, parse_constant=lambda _: None)
     except RecursionError:
@@ -221,6 +219,15 @@ def moment(node: Node) -> datetime | None:
         return datetime.fromtimestamp(seconds / 1000 if seconds > 1e11 else seconds, UTC)
     except (ValueError, OverflowError, OSError):
         raise node.wrong("a time") from None
+
+
+def limit_values(text: str, signs: str) -> None:
+    """Raises MalformedError for a text with more values than may be read, before there is an object for any.
+
+    Each value has one of the signs before it. Text holds some too, so this is an upper bound, and costs no memory.
+    """
+    if sum(map(text.count, signs)) > MAX_VALUES:
+        raise MalformedError(f"the file: has more than {MAX_VALUES:,} values, which is the limit")
 
 
 def limit_runs(number: int) -> None:

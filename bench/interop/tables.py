@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -31,20 +32,20 @@ def read(text: str) -> tuple[list[str], Iterator[tuple[int, dict[str, Node]]]]:
 
     Raises MalformedError for a header without names or with one twice, and for a line longer than it.
     """
-    if text.count("\n") + text.count(",") + text.count(";") + text.count("\t") > reading.MAX_VALUES:
-        raise MalformedError(f"the file: has more than {reading.MAX_VALUES:,} cells, which is the limit")
+    reading.limit_values(text, "\n,;\t")
     first = text.partition("\n")[0]
     delimiter = max(DELIMITERS, key=first.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header = [_uncell(cell) for cell in _next(lines, 1) or []]
-    header = [reading.cleaned(cell.strip(), "line 1") for cell in header]
-    if not any(header):
-        raise MalformedError("line 1: a header with the names of the columns is expected")
-    if len(header) > MAX_COLUMNS:
+    cells = _next(lines, 1) or []
+    if len(cells) > MAX_COLUMNS:
         raise MalformedError(f"line 1: has more than {MAX_COLUMNS:,} columns, which is the limit")
-    twice = next((name for name in header if name and header.count(name) > 1), None) if len(header) < 500 else None
-    if twice is not None or len(set(filter(None, header))) != len(list(filter(None, header))):
-        raise MalformedError(f"line 1: names column {reading.shown(twice or 'one')} twice")
+    header = [reading.cleaned(_uncell(cell).strip(), "line 1") for cell in cells]
+    names = Counter(filter(None, header))
+    if not names:
+        raise MalformedError("line 1: a header with the names of the columns is expected")
+    name, times = names.most_common(1)[0]
+    if times > 1:
+        raise MalformedError(f"line 1: names column {reading.shown(name)} twice")
     return header, _rows(header, lines)
 
 
