@@ -166,9 +166,17 @@ def _frame() -> dict[str, Any]:
 
 def _environment() -> jinja2.Environment:
     try:
-        import jinja2
+        import jinja2  # noqa: F401  # whether it is here, before anything is drawn
     except ImportError as error:
         raise UnavailableError(MISSING) from error
+    return _loaded()
+
+
+@cache
+def _loaded() -> jinja2.Environment:
+    """One for all pages: it keeps the templates compiled."""
+    import jinja2
+
     return jinja2.Environment(
         loader=jinja2.PackageLoader("bench.report", TEMPLATES),
         autoescape=True,

@@ -64,7 +64,7 @@ def lines(histories: Iterable[History], width: int, ascii_only: bool = False) ->
         for line in _block(one, max(width, LEAST_WIDTH), ascii_only):
             yield line.translate(ASCII_MORE).encode("ascii", "replace").decode() if ascii_only else line
         yield ""
-    yield tally.words
+    yield from textwrap.wrap(tally.words, max(width, LEAST_WIDTH))
 
 
 def sparkline(values: Sequence[float], changes: Sequence[int], width: int, ascii_only: bool = False) -> str:
