@@ -61,8 +61,7 @@ def lines(histories: Iterable[History], width: int, ascii_only: bool = False) ->
     tally = Tally()
     for one in histories:
         tally.add(one)
-        for line in _block(one, max(width, LEAST_WIDTH), ascii_only):
-            yield line.translate(ASCII_MORE).encode("ascii", "replace").decode() if ascii_only else line
+        yield from _block(one, max(width, LEAST_WIDTH), ascii_only)
         yield ""
     yield from textwrap.wrap(tally.words, max(width, LEAST_WIDTH))
 
@@ -85,17 +84,25 @@ def sparkline(values: Sequence[float], changes: Sequence[int], width: int, ascii
 
 
 def _block(one: History, width: int, ascii_only: bool) -> Iterator[str]:
-    yield from textwrap.wrap(printable(one.series), width, subsequent_indent=INDENT, break_on_hyphens=False) or ["''"]
+    name = _spelt(printable(one.series), ascii_only)
+    yield from textwrap.wrap(name, width, subsequent_indent=INDENT, break_on_hyphens=False) or ["''"]
     values = one.values_s
     if not values:
         yield f"{INDENT}no usable value in {len(one.points)} runs"
         return
     runs = f"{len(values)} run{'s' if len(values) > 1 else ''}"
     facts = f"  {time_words(values[-1])}, {runs}" + (f", class {printable(one.class_id[:8])}" if one.class_id else "")
+    facts = _spelt(facts, ascii_only)
     room = min(MOST_SPARK, width - len(INDENT) - len(facts))
     yield INDENT + sparkline(values, [change.index for change in one.changes], room, ascii_only) + facts
     notes = [change_words(change, one.used[change.index].started) for change in one.changes]
     for note in [*notes, *filter(None, [suspicion_words(one)])]:
+        spelt = _spelt(note, ascii_only)
         yield from textwrap.wrap(
-            note, width, initial_indent=INDENT, subsequent_indent=INDENT * 2, break_on_hyphens=False
+            spelt, width, initial_indent=INDENT, subsequent_indent=INDENT * 2, break_on_hyphens=False
         )
+
+
+def _spelt(text: str, ascii_only: bool) -> str:
+    """Before it is wrapped: an arrow takes two columns in ASCII."""
+    return text.translate(ASCII_MORE).encode("ascii", "replace").decode() if ascii_only else text
