@@ -86,8 +86,9 @@ def exit_code(
 
     1 is for a regression, always, and for any verdict that `fail_on` names.
     """
-    baseless = all(one.reason == "no_baseline" for one in comparison.series)
-    if baseless and require_baseline:
+    measured = [one for one in comparison.series if one.verdict != "missing"]
+    baseless = bool(measured) and all(one.reason == "no_baseline" for one in measured)
+    if require_baseline and (baseless or comparison.base is None):
         return 5
     if comparison.base is None:
         return 0

@@ -15,6 +15,8 @@ from bench.analysis.verdicts import SeriesVerdict, Verdict
 
 INTERVAL_SIGMAS: Final = 1.96
 """Half a 95 % interval in standard deviations."""
+WAYS: Final = ("accumulate", "implementation", "mode", "data", "cache", "device")
+"""Parts of a series' name that say how it was measured, not what."""
 
 Rows = Sequence[records.Measurement]
 
@@ -49,7 +51,7 @@ def pairs(base: records.RunFile, new: records.RunFile) -> Iterator[Pair]:
         right = [rows for name, rows in after.items() if name not in before]
         sides = [*both, *((one or [], other or []) for one, other in zip_longest(left, right))]
         for one, other in sides:
-            hint = "" if one and other else _nearest(key, olds if other else news)
+            hint = "" if one and other else _nearest(key, *((olds, news) if other else (news, olds)))
             yield _pair(key, (base, one), (new, other), several=len(sides) > 1, hint=hint)
 
 
@@ -166,10 +168,10 @@ def _code(field: str) -> str:
     return field.lower().replace(" ", "_").replace("/", "_")
 
 
-def _nearest(key: SeriesKey, others: Mapping[SeriesKey, object]) -> str:
-    """What the other run has instead, where it differs in one thing alone."""
+def _nearest(key: SeriesKey, others: Mapping[SeriesKey, object], own: Mapping[SeriesKey, object]) -> str:
+    """What the other run has instead, measured in another way, where it differs in that alone."""
     for other in others:
         apart = [name for name in SeriesKey.__dataclass_fields__ if getattr(key, name) != getattr(other, name)]
-        if len(apart) == 1 and apart != ["case"]:
+        if len(apart) == 1 and apart[0] in WAYS and other not in own:
             return f"the other run has it with {apart[0]} {getattr(other, apart[0])}, not {getattr(key, apart[0])}"
     return ""

@@ -146,7 +146,7 @@ def believed(verdicts: Sequence[SeriesVerdict]) -> list[SeriesVerdict]:
         for (i, _, _), p in zip(judged, benjamini_hochberg(toward), strict=True):
             one = found[i]
             if one.verdict == direction and p > FALSE_DISCOVERY:
-                text = f"{one.text}; but one of {len(judged)} series stands out so far by chance"
+                text = f"{one.text}; but of {len(judged)} series one may stand out so far by chance"
                 found[i] = replace(one, verdict="ambiguous", reason="one_of_many", text=text)
     return found
 

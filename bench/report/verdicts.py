@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any, Final
 
 from bench.analysis.comparison import Comparison
@@ -20,11 +21,23 @@ TEXT_LEAST: Final = 50
 """Columns that lines of text are wrapped to on the narrowest terminal."""
 SERIES_LEAST: Final = 24
 """Columns that the names of series keep on the narrowest terminal."""
+KEPT_WORDS: Final = 2
 HEADERS: Final = ("verdict", "series", "time new / base", "95 % interval", "threshold", "reason")
 ASCII: Final = str.maketrans({"±": "+-", "−": "-", "×": "x", "–": "-", "…": "...", "·": "*", "→": "->", "µ": "u"})
 UNITS: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns"))
 NOT_LISTED: Final = ("same",)
 """Verdicts whose sentence below the table would say nothing new."""
+GENERAL: Final = {
+    "uncertain": "launches scatter too much to tell",
+    "near_threshold": "a change, but it can't be told on which side of the threshold it lies",
+    "below_noise": "more than asked about, but not above twice the launch noise",
+    "one_launch": "a single launch a side can't tell a change from the noise between launches",
+    "one_of_many": "it stands out, but among so many series one may do so by chance",
+    "not_confirmed": "a first measurement stood out, a fresh one did not confirm it",
+    "too_few_launches": "fewer than seven pairs of launches can't show a change",
+}
+"""Reasons that many series share, each with figures of its own: what is said of all of them."""
+SHIFT_WORDS: Final = "It is the machine, its driver or clock, or what all kernels share"
 
 
 def terminal(comparison: Comparison, width: int, ascii_only: bool = False) -> str:
@@ -44,7 +57,8 @@ def markdown(comparison: Comparison) -> str:
     from tabulate import tabulate
 
     rows = [[field.replace("|", "\\|") for field in row] for row in _rows(comparison)]
-    parts = [f"**{summary(comparison)}**", "\n".join(_headlines(comparison))]
+    # Two blanks at a line's end: a line break.
+    parts = [f"**{summary(comparison)}**", "  \n".join(_headlines(comparison))]
     if rows:
         parts.append(tabulate(rows, headers=HEADERS, tablefmt="github", disable_numparse=True))
     parts += ["\n".join(f"- {line}" for line in [*_reasons(comparison), *_notes(comparison)])]
@@ -134,14 +148,27 @@ def _launches(times_s: Sequence[float], unit: float, letter: str) -> str:
 
 
 def _unit(times_s: Sequence[float]) -> tuple[float, str]:
-    smallest = min(times_s, default=1.0)
-    unit, letter = next((unit, letter) for unit, letter in UNITS if smallest >= unit)
+    largest = max(times_s, default=1.0)
+    unit, letter = next((unit, letter) for unit, letter in UNITS if largest >= unit)
     return unit or 1e-9, letter
 
 
 def _headlines(comparison: Comparison) -> list[str]:
-    first = f"base {comparison.base or 'none'} → new {comparison.new}"
-    return [first, *_visible(comparison)]
+    shared = shared_words([one.series for one in comparison.series])
+    words = [f"of every series: {shared}"] if shared else []
+    return [f"base {comparison.base or 'none'} → new {comparison.new}", *_visible(comparison), *words]
+
+
+def shared_words(names: Sequence[str]) -> str:
+    """The last words that all names have, so that a table need not repeat them: "best burst normal cold cpu".
+
+    Kernel, case and precision always stay: the first two words.
+    """
+    if len(names) < 2:
+        return ""
+    ends = [name.split(" ")[KEPT_WORDS:][::-1] for name in names]
+    alike = list(takewhile(lambda words: len(set(words)) == 1, zip(*ends, strict=False)))
+    return " ".join(words[0] for words in reversed(alike))
 
 
 def _visible(comparison: Comparison) -> list[str]:
@@ -157,9 +184,9 @@ def _visible(comparison: Comparison) -> list[str]:
             continue
         noises, visible = [noise for noise, _, _ in known], [least for _, least, _ in known]
         line = f"{group}: {what_can_be_seen(median(noises), median(visible))}"
-        if len(known) > 1:
-            ends = f"{percent(min(visible))} in the quietest, {percent(max(visible))} in the noisiest"
-            line += f" (middle of {len(known)} series; {ends})"
+        ends = [percent(min(visible)), percent(max(visible))]
+        if ends[0] != ends[1]:
+            line += f" (middle of {len(known)} series; {ends[0]} in the quietest, {ends[1]} in the noisiest)"
         lines.append(f"{line}; noise from: {', '.join(dict.fromkeys(source for _, _, source in known))}")
     return lines
 
@@ -185,6 +212,7 @@ def _table(comparison: Comparison, width: int) -> str:
 
 def _rows(comparison: Comparison) -> list[list[str]]:
     """One row a series, those of a suite shift together in one."""
+    shared = shared_words([one.series for one in comparison.series])
     rows = [
         [shift_verdict(one), f"{len(one.series)} series of {one.group}", f"{one.ratio:.3g}", "", "", "suite_shift"]
         for one in comparison.shifts
@@ -192,7 +220,7 @@ def _rows(comparison: Comparison) -> list[list[str]]:
     rows += [
         [
             one.verdict,
-            one.series,
+            one.series.removesuffix(shared).rstrip(),
             _figure(one),
             _interval(one),
             percent(one.threshold) if one.threshold else "",
@@ -230,19 +258,21 @@ def _digits(one: SeriesVerdict) -> int:
 
 
 def _reasons(comparison: Comparison) -> list[str]:
-    """The shifts, and a sentence for every series that is not simply the same; equal sentences once."""
-    lines = [
-        f"suite_shift: {one.text}. The machine, its driver or clock, or what all kernels share"
-        for one in comparison.shifts
-    ]
-    told: dict[str, list[SeriesVerdict]] = {}
+    """The shifts, and a sentence for every series that is not simply the same; what is said of several once."""
+    told: dict[tuple[str, str], list[SeriesVerdict]] = {}
     for one in comparison.series:
         if one.verdict not in NOT_LISTED and one.reason != "suite_shift":
-            told.setdefault(f"{one.verdict}: {one.text}" + "".join(f" ({note})" for note in one.notes), []).append(one)
-    for words, those in told.items():
-        verdict, _, text = words.partition(": ")
-        whom = those[0].series if len(those) == 1 else f"{len(those)} series"
-        lines.append(f"{verdict}: {whom}: {text}")
+            notes = "".join(f" ({note})" for note in one.notes)
+            general = one.reason if one.reason in GENERAL else f"{one.text}{notes}"
+            told.setdefault((one.verdict, general), []).append(one)
+    lines = [f"suite_shift: {one.text}. {SHIFT_WORDS}" for one in comparison.shifts]
+    for (verdict, text), those in told.items():
+        if len(those) == 1:
+            lines.append(
+                f"{verdict}: {those[0].series}: {those[0].text}{''.join(f' ({note})' for note in those[0].notes)}"
+            )
+        else:
+            lines.append(f"{verdict}: {len(those)} series ({those[0].reason}): {GENERAL.get(text, text)}")
     return lines
 
 
