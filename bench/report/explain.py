@@ -38,15 +38,17 @@ def _series(one: Series, run: records.RunFile, defaults: Defaults, width: int) -
     row = waterfall.explained_row(one)
     found = of_file(row, run, load())
     heading = _heading(one, row, run, defaults)
+    warnings = [line for text in row.warnings for line in _wrapped(f"  warning: {text}", width)]
     if not found:
-        why = f"  share of rated n/a: {row.utilization_reason or 'no rating'}"
-        return [heading, *textwrap.wrap(why, max(width, LEAST_WIDTH), subsequent_indent="    ")]
+        return [heading, *_wrapped(f"  share of rated n/a: {row.utilization_reason or 'no rating'}", width), *warnings]
     rated = row.rated and (row.rated.bytes_per_s if one.unit == "B/s" else row.rated.operations_per_s)
     factor, letter = prefix([rated or 0.0])
-    line = textwrap.wrap(
-        "  " + waterfall.chain(row, one, found, factor, letter), max(width, LEAST_WIDTH), subsequent_indent="    "
-    )
-    return [heading, *line, *waterfall.bars(row, one, found, factor, width)]
+    line = _wrapped("  " + waterfall.chain(row, one, found, factor, letter), width)
+    return [heading, *line, *waterfall.bars(row, one, found, factor, width), *warnings]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, max(width, LEAST_WIDTH), subsequent_indent="    ")
 
 
 def _heading(one: Series, row: records.Measurement, run: records.RunFile, defaults: Defaults) -> str:

@@ -13,10 +13,12 @@ from bench.analysis.roofline import (
     attainable,
     intensity,
     measured_bandwidth,
+    measured_ceiling,
     measured_peak,
     ridge_point,
     rooflines,
 )
+from bench.kernel import Role
 from tests.factories import device, measurement
 
 positive = st.floats(1e-3, 1e15)
@@ -84,6 +86,34 @@ def test_the_peak_is_the_best_product_of_the_precision_and_accumulation() -> Non
         measurement(operations=9 * 10**9, median_s=1.0, precision="fp16"),
         measurement(operations=8 * 10**9, median_s=1.0, accumulate="fp16"),
     ]
+    assert measured_peak(rows, "cpu", "fp32", "fp32") == pytest.approx(3e9)
+
+
+def ceiling(operations_per_s: float, **changes: Any) -> records.Measurement:
+    """A row that measures the ceiling itself, with its data in registers."""
+    fields: dict[str, Any] = {"kernel": "peak", "role": Role.CEILING, "cache": "warm"}
+    return measurement(operations=10**12, bytes_=10**4, median_s=1e12 / operations_per_s, **(fields | changes))
+
+
+def test_a_measured_ceiling_is_the_roof_and_not_the_best_product() -> None:
+    rows = [measurement(operations=3 * 10**9, median_s=1.0), ceiling(4e9), ceiling(3.5e9, implementation="narrower")]
+    assert measured_peak(rows, "cpu", "fp32", "fp32") == pytest.approx(4e9)
+    assert measured_ceiling(rows, "cpu", "fp32", "fp32") == pytest.approx(4e9)
+    assert measured_ceiling(rows[:1], "cpu", "fp32", "fp32") is None
+    assert measured_peak(rows[:1], "cpu", "fp32", "fp32") == pytest.approx(3e9)
+
+
+def test_a_ceiling_serves_the_rooflines_of_its_precision_and_makes_none_itself() -> None:
+    rows = [measurement(operations=3 * 10**9, median_s=1.0), stream(1e9), ceiling(4e9), ceiling(8e9, precision="int8")]
+    (only,) = rooflines(rows, [device()])
+    assert (only.precision, only.warm, only.of_products) == ("fp32", False, False)
+    assert only.measured.operations_per_s == pytest.approx(4e9)
+    (without,) = rooflines(rows[:2], [device()])
+    assert without.of_products
+
+
+def test_a_disturbed_ceiling_is_none() -> None:
+    rows = [measurement(operations=3 * 10**9, median_s=1.0), ceiling(2e9, status="contended")]
     assert measured_peak(rows, "cpu", "fp32", "fp32") == pytest.approx(3e9)
 
 

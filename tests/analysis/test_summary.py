@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bench.analysis.summary import best, series
+from bench.analysis.summary import best, ceilings, series
+from bench.kernel import Role
 from tests.factories import measurement
 
 
@@ -57,6 +58,18 @@ def test_each_precision_and_accumulation_has_its_own_best() -> None:
         measurement(precision="int8", accumulate="int32"),
     ]
     assert [one.label for one in best(series(rows))] == ["FP16", "FP16 (fp16 accumulation)", "INT8"]
+
+
+def test_a_ceiling_is_a_line_of_its_own_and_no_best_kernel() -> None:
+    rows = [
+        measurement(median_s=2.0),
+        measurement(kernel="peak", role=Role.CEILING, median_s=1.0),
+        measurement(kernel="peak", role=Role.CEILING, median_s=1.5, implementation="narrower"),
+        measurement(kernel="peak", role=Role.CEILING, median_s=0.5, precision="int8", status="contended"),
+    ]
+    (kernel,), (roof,) = best(series(rows)), ceilings(series(rows))
+    assert kernel.series.first.kernel == "gemm"
+    assert (roof.label, roof.series.first.kernel, roof.series.first.implementation) == ("FP32", "peak", "torch")
 
 
 def test_rows_that_were_not_timed_have_no_rate() -> None:

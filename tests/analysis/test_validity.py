@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from bench import records
 from bench.analysis.observed import canary_reference
 from bench.analysis.utilization import Denominators
-from bench.analysis.validity import WHO_TAKES, findings, judge, unknown
+from bench.analysis.validity import WHO_TAKES, above_ceiling, findings, judge, unknown
+from bench.kernel import Role
 from bench.ratings import DeviceRatings, load, ratings_for
 from bench.telemetry import Sample, summarize
 from bench.telemetry.canary import Canary
@@ -324,3 +325,44 @@ def test_knowing_less_never_convicts(telemetry: dict[str, Any], where: records.D
     less = {name: value for name, value in telemetry.items() if name not in forgotten}
     assert rank(judged(less, where).status) >= rank(judged(telemetry, where).status)
     assert rank(judged({}, where).status) == rank("ok")
+
+
+# --- against a measured ceiling -----------------------------------------------------------------------------------
+
+
+def roof(median_s: float, **changes: Any) -> records.Measurement:
+    """A row that measures the ceiling, of as many operations as the factory's product."""
+    return measurement(kernel="peak", role=Role.CEILING, median_s=median_s, **changes)
+
+
+def test_a_kernel_above_the_measured_ceiling_is_warned_of_with_its_figures() -> None:
+    fast = measurement(median_s=1e-3, low_s=0.99e-3, high_s=1.01e-3)
+    warning = above_ceiling(fast, [roof(1.25e-3)])
+    assert warning.startswith("1.25 × the measured fp32 ceiling of 1.6 T/s")
+
+
+def test_within_its_interval_a_kernel_is_not_above_the_ceiling() -> None:
+    assert above_ceiling(measurement(median_s=1e-3, low_s=0.99e-3, high_s=1.01e-3), [roof(1.005e-3)]) == ""
+    assert above_ceiling(measurement(median_s=1e-3, low_s=None, high_s=None), [roof(1e-3)]) == ""
+
+
+def test_a_kernel_is_set_against_the_unit_that_executed_it() -> None:
+    carried = records.Executed(operations=2 * 10**9, precision="fp32")
+    row = measurement(precision="int8", accumulate="int32", executed=carried, median_s=1e-3)
+    assert above_ceiling(row, [roof(0.5e-3, precision="int8", accumulate="int32")]) == ""
+    assert "fp32 ceiling" in above_ceiling(row, [roof(2e-3)])
+
+
+def test_operations_that_were_spared_do_not_count_against_the_ceiling() -> None:
+    winograd = records.Executed(operations=10**9, precision="fp32")
+    assert above_ceiling(measurement(executed=winograd, median_s=1e-3), [roof(1.5e-3)]) == ""
+
+
+def test_nothing_is_warned_of_where_there_is_no_ceiling_to_believe_or_none_applies() -> None:
+    fast = measurement(median_s=1e-3)
+    assert above_ceiling(fast, []) == ""
+    assert above_ceiling(fast, [roof(9e-3, status="contended")]) == ""
+    assert above_ceiling(fast, [roof(9e-3, precision="fp64", accumulate="fp64")]) == ""
+    assert above_ceiling(roof(1e-3), [roof(9e-3)]) == ""
+    assert above_ceiling(measurement(utilization_of="bytes"), [roof(9e-3)]) == ""
+    assert above_ceiling(measurement(timed=False, status="failed"), [roof(9e-3)]) == ""

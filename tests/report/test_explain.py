@@ -113,6 +113,20 @@ def test_the_roofline_stands_measured_beside_rated() -> None:
     assert case.split()[-6:] == ["2,731", "compute", "640", "T", "100", "%"]
 
 
+def test_a_measured_ceiling_is_the_roof_and_says_so() -> None:
+    ceiling = capped(share=800 / 989, kernel="peak", case={"chains": 1536}, role=Role.CEILING)
+    text = explain(run_file([capped(), stream(), ceiling], devices=[CARD]), DEFAULTS, 200)
+    assert "measured  800 TFLOPS, 3.00 TB/s, bound by compute from 267 operations per byte (peak: the ceiling)" in text
+    assert "roofline" not in explain(run_file([ceiling], devices=[CARD]), DEFAULTS, 200)
+    (case,) = [line for line in text.splitlines() if line.startswith("  gemm ")]
+    assert case.split()[-6:] == ["2,731", "compute", "800", "T", "80", "%"]
+
+
+def test_a_rows_warnings_stand_below_its_bars() -> None:
+    lines = explain(run_file([capped(warnings=["1.25 × the ceiling"])], devices=[CARD]), DEFAULTS, 200).splitlines()
+    assert "  warning: 1.25 × the ceiling" in lines
+
+
 def test_without_a_bandwidth_the_bound_is_unknown_and_not_guessed() -> None:
     text = explain(run_file([capped()], devices=[CARD]), DEFAULTS, 200)
     assert "measured  640 TFLOPS, bandwidth n/a\n" in text

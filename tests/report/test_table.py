@@ -8,6 +8,7 @@ import io
 import pytest
 
 from bench import records
+from bench.kernel import Role
 from bench.report import table
 from tests.factories import device, measurement, run_file
 
@@ -37,6 +38,14 @@ def test_the_table_says_what_was_measured_and_the_best_of_each_precision() -> No
     assert "best INT8" not in text
     assert "± within one launch" in text
     assert "rated FP32, FP16 (computed: a formula)" in text
+
+
+def test_a_measured_ceiling_has_a_line_of_its_own() -> None:
+    rows = [measurement(), measurement(kernel="peak", role=Role.CEILING, implementation="avx2-fma", median_s=0.6e-3)]
+    text = table.terminal(run_file(rows), DEFAULTS, 200)
+    assert "best FP32: 2.00 ± 0.02 TFLOPS, 50 % of the rated 4.00 (gemm, torch)" in text
+    assert "ceiling FP32, measured: 3.3" in text
+    assert "of the rated 4.00 (peak, avx2-fma)" in text
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 140])

@@ -58,6 +58,14 @@ class Bandwidth(Toy):
     precisions = ("fp32",)
 
 
+class Ceiling(Toy):
+    """The same as a ceiling."""
+
+    name = "ceiling"
+    role = Role.CEILING
+    precisions = ("fp32",)
+
+
 class Collective(Toy):
     """A role that a plain run leaves out."""
 
@@ -65,7 +73,7 @@ class Collective(Toy):
     role = Role.COLLECTIVE
 
 
-PLUGINS = Plugins(kernels={kernel.name: kernel for kernel in (Toy, Bandwidth, Collective)})
+PLUGINS = Plugins(kernels={kernel.name: kernel for kernel in (Toy, Bandwidth, Ceiling, Collective)})
 
 
 def _plan(selection: Selection, native: Sequence[str] = ()) -> list[Item]:
@@ -76,6 +84,13 @@ def _plan(selection: Selection, native: Sequence[str] = ()) -> list[Item]:
 def test_a_plain_run_has_compute_and_bandwidth_at_what_is_asked_everywhere() -> None:
     rows = {(item.kernel, item.precision) for item in _plan(Selection())}
     assert rows == {("toy", "fp32"), ("toy", "fp16"), ("bandwidth", "fp32")}
+
+
+def test_ceilings_join_from_the_standard_suite_on_and_come_before_what_they_bound() -> None:
+    for suite in ("standard", "full"):
+        rows = [item.kernel for item in _plan(Selection(suite=suite)) if item.case["n"] == 1]
+        assert rows == ["bandwidth", "ceiling", "toy", "toy"]
+    assert [item.kernel for item in _plan(Selection(kernels=("ceiling",)))] == ["ceiling", "ceiling"]
 
 
 def test_the_first_case_of_every_kernel_comes_before_the_second_of_any() -> None:
