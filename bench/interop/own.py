@@ -10,7 +10,7 @@ import msgspec
 
 from bench import records
 from bench.errors import UnavailableError
-from bench.interop import reading
+from bench.interop import reading, writing
 from bench.interop.importing import Imported, Origin, encoded
 from bench.interop.model import Export, ExportOptions, File
 
@@ -31,13 +31,16 @@ def read(data: bytes, origin: Origin) -> list[Imported]:
     """
     text = reading.text_of(data)
     reading.limit_values(text, ",[{")
-    lines = [line for line in text.splitlines(keepends=True) if line.strip()]
-    if lines and not lines[-1].endswith("\n"):
-        lines.pop()
+    # Not splitlines: a text in JSON may hold characters that it takes for the end of a line.
+    lines = [f"{line}\n" for line in text.split("\n")[:-1] if line.strip()]
     if not lines:
         raise reading.MalformedError("line 1: is no run record; a run file begins with one")
     reading.limit_rows(len(lines))
-    decoded = [_line(number, line) for number, line in enumerate(lines, start=1)]
+    decoded: list[records.Record] = []
+    for number, line in enumerate(lines, start=1):
+        record, kept = _line(number, line)
+        decoded.append(record)
+        lines[number - 1] = kept
     run = decoded[0]
     if not isinstance(run, records.Run):
         raise reading.MalformedError("line 1: is no run record; a run file begins with one")
@@ -58,22 +61,30 @@ def read(data: bytes, origin: Origin) -> list[Imported]:
     return [Imported(file, "".join(lines).encode())]
 
 
-def _line(number: int, line: str) -> records.Record:
-    """One record, once its values, depth and names are within the limits."""
+def _line(number: int, line: str) -> tuple[records.Record, str]:
+    """One record and the line to keep, once its values, depth and names are within the limits.
+
+    The line stays as it is where it reads; one with a NaN, or with a key that comes twice, is written anew.
+    """
     place = f"line {number}"
     try:
         node = reading.parsed(line)
         _check_names(node.value)
         if number == 1:
             _check_head(node)
-        # Through the parsed document, so that NaN has become null and a key that comes twice is one.
-        return msgspec.convert(node.value, records.Record)  # type: ignore[no-any-return]  # a union, not a type
+        record: records.Record = msgspec.convert(node.value, records.Record)
     except reading.MalformedError as error:
         raise reading.MalformedError(f"{place}: {error}") from None
     except (msgspec.ValidationError, RecursionError) as error:
         raise reading.MalformedError(
             f"{place}: is no record of a run file: {reading.cleaned(str(error)[:300])}"
         ) from None
+
+    try:
+        records.decode(line)
+    except (msgspec.DecodeError, UnicodeError):
+        return record, writing.json_bytes(node.value, indent=None).decode()
+    return record, line
 
 
 def _check_head(node: reading.Node) -> None:

@@ -7,6 +7,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 from bench.interop import reading
@@ -59,14 +60,12 @@ def _rows(header: Sequence[str], lines: Iterator[list[str]]) -> Iterator[tuple[i
         if len(cells) > len(header):
             raise MalformedError(f"line {number}: has {len(cells)} cells, and the header {len(header)}")
         if any(cell.strip() for cell in cells):
-            yield (
-                number,
-                {
-                    name: Node(_uncell(cell) if cell.strip() else None, f"line {number}, {reading.short(name)}")
-                    for name, cell in zip(header, cells, strict=False)
-                    if name
-                },
-            )
+            named = [(name, cell) for name, cell in zip_longest(header, cells, fillvalue="") if name]
+            yield number, {name: _node(cell, f"line {number}, {reading.short(name)}") for name, cell in named}
+
+
+def _node(cell: str, place: str) -> Node:
+    return Node(_uncell(cell) if cell.strip() else None, place)
 
 
 def _next(lines: Iterator[list[str]], number: int) -> list[str] | None:

@@ -235,6 +235,7 @@ def test_an_error_names_the_field(name: str, document: object, words: str) -> No
         ("csv", b"a,b\n1,2\n", "no column kernel"),
         ("csv", b"kernel,median_s,kernel\n", "twice"),
         ("csv", b"kernel,median_s\nx,1,2\n", "line 2: has 3 cells"),
+        ("csv", b"median_s,kernel\n1\n", "line 2, kernel: is missing"),
         ("csv", b"kernel,median_s\nx,often\n", "line 2, median_s: a number is expected, not 'often'"),
         ("csv", b'kernel,median_s\n"x,1\n', "is not CSV"),
         ("csv", b"kernel,median_s,case\nx,1,oops\n", "name=value"),
@@ -262,6 +263,18 @@ def test_our_own_file_stays_as_it_is_with_keys_that_we_do_not_know() -> None:
     data = own(added_by_a_later_version=[1, 2])
     (one,) = imported("bench", data + b'{"type":"measurement","id":"unfini')
     assert one.data == data, "but for its unfinished last line"
+
+
+def test_what_our_reader_would_refuse_in_it_is_written_anew(tmp_path: Any) -> None:
+    data = (
+        own()
+        .replace(b'"median_s":0.001,', b'"median_s":null,"median_s":0.001,', 1)
+        .replace(b'"q1_s":0.001', b'"q1_s":NaN', 1)
+    )
+    (one,) = imported("bench", data)
+    (tmp_path / "run.jsonl").write_bytes(one.data)
+    first = records.read(tmp_path / "run.jsonl").measurements[0]
+    assert first.time is not None and first.time.median_s == 0.001 and first.time.q1_s is None
 
 
 @pytest.mark.parametrize("identifier", ["../../etc/passwd", "a/b", "..", ".hidden", "a.b", "", "x" * 200, "a\nb", 7])

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import records
@@ -32,6 +32,8 @@ EXACT = {
     "bench": "",
 }
 """Formats in seconds, and which of their files has the times: every digit comes back."""
+EXAMPLES = 30
+"""Runs of each format and property; each takes milliseconds."""
 SCALED = {"bmf": "", "google-benchmark": ""}
 """Formats in nanoseconds: the multiplication and the division round."""
 
@@ -66,6 +68,7 @@ def there_and_back(name: str, run: records.RunFile, which: str) -> records.RunFi
 
 
 @pytest.mark.parametrize("name", ["pytest-benchmark", "csv", "bench"])
+@settings(max_examples=EXAMPLES)
 @given(run=runs())
 def test_every_launch_comes_back_with_all_of_its_digits(name: str, run: records.RunFile) -> None:
     before, after = times(run), times(there_and_back(name, run, EXACT[name]))
@@ -73,6 +76,7 @@ def test_every_launch_comes_back_with_all_of_its_digits(name: str, run: records.
 
 
 @pytest.mark.parametrize("name", EXACT)
+@settings(max_examples=EXAMPLES)
 @given(run=runs())
 def test_every_series_comes_back_with_its_median(name: str, run: records.RunFile) -> None:
     before, after = times(run), times(there_and_back(name, run, EXACT[name]))
@@ -82,6 +86,7 @@ def test_every_series_comes_back_with_its_median(name: str, run: records.RunFile
 
 
 @pytest.mark.parametrize("name", SCALED)
+@settings(max_examples=EXAMPLES)
 @given(run=runs())
 def test_a_change_of_unit_costs_the_last_digit_at_most(name: str, run: records.RunFile) -> None:
     before, after = times(run), times(there_and_back(name, run, SCALED[name]))
@@ -90,6 +95,7 @@ def test_a_change_of_unit_costs_the_last_digit_at_most(name: str, run: records.R
         assert _median(after[key]) == pytest.approx(_median(values), rel=1e-15)
 
 
+@settings(max_examples=EXAMPLES)
 @given(run=runs())
 def test_rates_come_back_as_rates(run: records.RunFile) -> None:
     (one,) = imported("github-action-benchmark", exported("github-action-benchmark", [run])["bigger"])
