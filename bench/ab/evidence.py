@@ -13,6 +13,7 @@ from bench.analysis.identity import launch_medians
 from bench.analysis.verdicts import SeriesVerdict, Stage, change, judge_pairs, paired_differences
 from bench.analysis.words import mhz
 from bench.stats.robust import median
+from bench.stats.signed_rank import signed_rank_p
 
 
 @dataclass
@@ -71,15 +72,21 @@ class Standing:
     slower: int
     """Pairs in which B took longer."""
     ratio: float
+    p: float
+    """One-sided, of the direction in which it has moved so far: how often equal sides would look like that."""
 
 
 def standings(evidence: Mapping[str, Pairs]) -> list[Standing]:
     """How each series stands; those without a pair yet left out."""
     return [
-        Standing(text, len(found), sum(value > 0 for value in found), exp(median(found)))
+        Standing(text, len(found), sum(value > 0 for value in found), exp(median(found)), _p(found))
         for text, pairs in evidence.items()
         if (found := pairs.differences)
     ]
+
+
+def _p(differences: Sequence[float]) -> float:
+    return signed_rank_p(differences if median(differences) >= 0 else [-value for value in differences])
 
 
 def judged(series: str, pairs: Pairs, threshold: float, stage: Stage) -> SeriesVerdict:

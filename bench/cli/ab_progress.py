@@ -163,13 +163,14 @@ class LiveProgress:
         from rich.text import Text
 
         table = Table(box=None, pad_edge=False, show_header=bool(self._standings))
-        for header in ("series", "B / A", "slower in"):
+        for header in ("series", "B / A", "slower in", "p"):
             table.add_column(header, justify="left" if header == "series" else "right")
         for one in _by_size(self._standings)[:SHOWN]:
-            table.add_row(Text(one.series), f"{one.ratio:.3f}", f"{one.slower} of {one.pairs}")
+            table.add_row(Text(one.series), f"{one.ratio:.3f}", f"{one.slower} of {one.pairs}", f"{one.p:.2g}")
         more = len(self._standings) - SHOWN
         flight = f"{self._flight} for {duration(time.monotonic() - self._since_s)}" if self._flight else ""
-        words = [f"{self._stage.name}: {self._stage.progress()}", flight, self._stage.left()]
+        where = f"{self._stage.name}: {self._stage.progress()}" if self._stage.name else "making the sides ready"
+        words = [where, flight, self._stage.left()]
         lines = [Text(f"… and {more} more series")] if more > 0 else []
         return Group(table, *lines, Text(" · ".join(filter(None, words)), style="dim"))
 
@@ -183,4 +184,4 @@ def _most_moved(standings: Sequence[Standing]) -> str:
         return "none counts yet: rows were disturbed"
     one = _by_size(standings)[0]
     of = f" (most of {len(standings)})" if len(standings) > 1 else ""
-    return f"B/A {one.ratio:.3f}, slower in {one.slower} of {one.pairs}: {one.series}{of}"
+    return f"B/A {one.ratio:.3f}, slower in {one.slower} of {one.pairs}, p {one.p:.2g}: {one.series}{of}"

@@ -291,7 +291,8 @@ def _plan_words(prepared: Prepared) -> str:
     from bench.report.numbers import short_case
 
     defaults = kernel_defaults()
-    numbers = count(1)
+    chosen = sorted(number for number, _ in prepared.options.selection.rows)
+    numbers = iter(chosen) if chosen else count(1)
     rows = [
         [
             next(numbers),
