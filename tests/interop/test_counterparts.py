@@ -53,7 +53,6 @@ def compared(name: str) -> str:
 
 
 def test_pytest_benchmark_compares_two_exports(tmp_path: Path) -> None:
-    pytest.importorskip("pytest_benchmark")
     for name, factor in (("base", 1.0), ("new", 2.0)):
         folder = tmp_path / name
         rows = [measurement(launch=launch, median_s=factor * 1e-3 * (1 + launch / 100)) for launch in range(3)]
@@ -69,7 +68,6 @@ def test_pytest_benchmark_compares_two_exports(tmp_path: Path) -> None:
 
 
 def test_asv_publishes_two_commits(tmp_path: Path, require: Any) -> None:
-    pytest.importorskip("asv")
     git = require("git")
     for number in range(2):
         options = ["-c", "user.email=a@example.org", "-c", "user.name=A"]
@@ -97,7 +95,8 @@ def test_asv_publishes_two_commits(tmp_path: Path, require: Any) -> None:
 
 
 def test_a_junit_reader_sees_each_outcome_of_a_run(tmp_path: Path) -> None:
-    junitparser = pytest.importorskip("junitparser")
+    import junitparser
+
     rows = [measurement(timed=False, status="crashed", reason=EVIL, kernel="evil")]
     (tmp_path / "report.xml").write_bytes(exported("junit", [a_run()])[""])
     (tmp_path / "evil.xml").write_bytes(exported("junit", [run_file(rows)])[""])
@@ -116,7 +115,8 @@ def test_a_junit_reader_sees_each_outcome_of_a_run(tmp_path: Path) -> None:
 
 
 def test_a_junit_reader_sees_each_verdict_of_a_comparison(tmp_path: Path) -> None:
-    junitparser = pytest.importorskip("junitparser")
+    import junitparser
+
     (tmp_path / "report.xml").write_text(compared("junit"))
     (suite,) = junitparser.JUnitXml.fromfile(str(tmp_path / "report.xml"))
     found = {case.name: ([type(one).__name__ for one in case.result], case.result[:1]) for case in suite}
@@ -130,10 +130,10 @@ def test_a_junit_reader_sees_each_verdict_of_a_comparison(tmp_path: Path) -> Non
 
 
 def families(text: str, dialect: str) -> dict[str, Any]:
-    if dialect == "openmetrics":
-        parser = pytest.importorskip("prometheus_client.openmetrics.parser")
-    else:
-        parser = pytest.importorskip("prometheus_client.parser")
+    from prometheus_client import parser as prometheus
+    from prometheus_client.openmetrics import parser as openmetrics
+
+    parser = openmetrics if dialect == "openmetrics" else prometheus
     return {family.name: family for family in parser.text_string_to_metric_families(text)}
 
 
