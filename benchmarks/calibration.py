@@ -18,7 +18,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -48,6 +48,7 @@ NAIVE: Final = 1.10
 NOISES: Final = (0.015, 0.03, 0.05, 0.08, 0.136, 0.2, 0.3)
 FALSE_ALARMS_ALLOWED: Final = 0.01
 POWER_NEEDED: Final = 0.95
+MOVED: Final = ("regression", "improvement")
 PROMISED: Final = ((0.015, 0.03, 0.06), (0.015, 0.05, 0.10))
 """(launch noise, threshold, effect) for which the power is promised."""
 
@@ -93,23 +94,41 @@ def one_round(draw: random.Random) -> float:
 def ab(world: World, kernels: int, threshold: float, effect: float = 0.0) -> list[SeriesVerdict]:
     """A whole `ab` of unchanged kernels, the first of which is slower by `effect`.
 
-    All are screened; the ambiguous are measured again; what stands out either time is confirmed with fresh pairs.
+    All are screened; the ambiguous are measured again; what stands out either time is confirmed with fresh pairs. (`ab`
+    leaves out what has little chance of an answer the second time, which can only make calls rarer.)
     """
     effects = [effect, *[0.0] * (kernels - 1)]
-    found = [_judged(world, each, threshold, "screen", SCREEN_PAIRS) for each in effects]
-    for place, one in enumerate(found):
-        if one.verdict == "ambiguous":
-            found[place] = _judged(world, effects[place], threshold, "again", CONFIRM_PAIRS)
-    candidates = [place for place, one in enumerate(found) if one.verdict in ("regression", "improvement")]
-    fresh = [_judged(world, effects[place], threshold, "confirm", CONFIRM_PAIRS) for place in candidates]
-    for place, one in zip(candidates, confirmed([found[place] for place in candidates], fresh), strict=True):
+    screened = [_judged(world.session(SCREEN_PAIRS, each), threshold, "screen") for each in effects]
+    found = _confirmed(world, effects, screened, threshold)
+    places = [place for place, one in enumerate(screened) if one.verdict == "ambiguous"]
+    open_effects = [effects[place] for place in places]
+    again = [_judged(world.session(CONFIRM_PAIRS, each), threshold, "again") for each in open_effects]
+    for place, one in zip(places, _confirmed(world, open_effects, again, threshold), strict=True):
         found[place] = one
     return found
 
 
-def _judged(world: World, effect: float, threshold: float, stage: Stage, pairs: int) -> SeriesVerdict:
-    base, new = world.session(pairs, effect)
-    return judge_pairs(base, new, threshold=threshold, stage=stage)
+def _confirmed(
+    world: World, effects: Sequence[float], called: Sequence[SeriesVerdict], threshold: float
+) -> list[SeriesVerdict]:
+    """What stood out, after fresh pairs: looked at half-way and at the end, each time at twice the p."""
+    found = list(called)
+    candidates = [place for place, one in enumerate(called) if one.verdict in MOVED]
+    sessions = [world.session(CONFIRM_PAIRS, effects[place]) for place in candidates]
+    done: set[int] = set()
+    for pairs in (SCREEN_PAIRS, CONFIRM_PAIRS):
+        looks = [_judged((base[:pairs], new[:pairs]), threshold, "confirm") for base, new in sessions]
+        looks = [replace(one, p=min(1.0, 2 * (one.p or 0.0))) for one in looks]
+        for place, one in zip(candidates, confirmed([called[i] for i in candidates], looks), strict=True):
+            if place not in done:
+                found[place] = one
+            if one.verdict in MOVED:
+                done.add(place)
+    return found
+
+
+def _judged(sides: tuple[Sequence[float], Sequence[float]], threshold: float, stage: Stage) -> SeriesVerdict:
+    return judge_pairs(*sides, threshold=threshold, stage=stage)
 
 
 def stored(world: World, kernels: int, launches: int, threshold: float, effect: float = 0.0) -> list[SeriesVerdict]:
@@ -123,7 +142,7 @@ def stored(world: World, kernels: int, launches: int, threshold: float, effect: 
 
 def alarms(suites: int, simulate: Callable[[], list[SeriesVerdict]]) -> int:
     """Suites of unchanged kernels in which any is called slower or faster."""
-    return sum(any(one.verdict in ("regression", "improvement") for one in simulate()) for _ in range(suites))
+    return sum(any(one.verdict in MOVED for one in simulate()) for _ in range(suites))
 
 
 def calls(times: int, simulate: Callable[[], list[SeriesVerdict]], verdict: str = "regression") -> int:
@@ -141,14 +160,17 @@ def main() -> int:
     parser.add_argument("--suites", type=int, default=1000, help="of the first row; the others take a fifth")
     parser.add_argument("--kernels", type=int, default=300, help="of a suite")
     parser.add_argument("--repeats", type=int, default=2000, help="of one changed kernel, for the power")
+    parser.add_argument("--table", choices=("ab", "compare"), help="one of the two alone")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     draw = random.Random(args.seed)
     medians = bank(draw)
     started = time.monotonic()
-    kept = _paired_table(args, draw, medians)
-    _stored_table(args, draw, medians)
-    print(f"\nseed {args.seed}, {time.monotonic() - started:.0f} s; the promises {'hold' if kept else 'DO NOT HOLD'}")
+    kept = args.table == "compare" or _paired_table(args, draw, medians)
+    if args.table != "ab":
+        _stored_table(args, random.Random(args.seed + 1), medians)
+    promises = "" if args.table == "compare" else f"; the promises {'hold' if kept else 'DO NOT HOLD'}"
+    print(f"\nseed {args.seed}, {time.monotonic() - started:.0f} s{promises}")
     return 0 if kept else 1
 
 
@@ -171,7 +193,9 @@ def _paired_table(args: argparse.Namespace, draw: random.Random, medians: Sequen
             cells = [_percent(noise), _percent(threshold), _share(false, suites), _share(naive, suites)]
             cells += [_share(count, args.repeats) for count in (*called.values(), same)]
             print(f"| {' | '.join([*cells, _percent(seen)])} |", flush=True)
-            kept &= wilson_interval(false, suites)[0] <= FALSE_ALARMS_ALLOWED and false <= FALSE_ALARMS_ALLOWED * suites
+            # Few suites can't show a rate below 1 %; what they must not show is one above.
+            kept &= wilson_interval(false, suites)[0] <= FALSE_ALARMS_ALLOWED
+            kept &= noise > NOISES[0] or false <= FALSE_ALARMS_ALLOWED * suites
             for promised_noise, promised_threshold, effect in PROMISED:
                 if (noise, threshold) == (promised_noise, promised_threshold):
                     kept &= called[effect] >= POWER_NEEDED * args.repeats
