@@ -79,7 +79,6 @@ typedef float element_t, stored_t, sum_t;
 
 #if defined(SVE)
 /* Vectors of 128 bits or twice, four, … times that: lanes beyond sixteen are further rows of a tile. */
-#include <errno.h>
 #define LAYOUT_LANES
 static int vector_bytes(void) {
     long bytes;

@@ -8,6 +8,7 @@
  * a and b are read, and every sum is written, in each call; small integers as inputs make every sum exact.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -178,7 +179,10 @@ pool *peak_open(int threads, const int *cpus, int *why) {
     *why = prepare_process();
     if (*why) return NULL;
     pool *p = calloc(1, sizeof *p + (size_t)threads * sizeof(member));
-    if (!p) return NULL;
+    if (!p) {
+        *why = ENOMEM;
+        return NULL;
+    }
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     p->threads = 1;

@@ -100,7 +100,6 @@ typedef int32_t sum_t;
 
 #if defined(AMX)
 /* Six tiles of sums, one of each operand: a latency of 52 cycles at one product in 16 needs four. */
-#include <errno.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #define LAYOUT_TILE
