@@ -30,6 +30,8 @@ MEASURED_CODES: Final = (0, 3, 4)
 POLITE_S: Final = 5.0
 """What an interrupted launch is given to end by itself."""
 REASON_LENGTH: Final = 300
+LAUNCH_BUDGET_S: Final = 3600.0
+"""Where each row has its own share of time the run as a whole needs no limit: a row left out would be a series lost."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def command(
     """The launch's command line; `rows` (number in that side's plan → implementation or "") narrow it."""
     words = [ready.python, "-m", "bench", "run", *run_arguments, *ready.arguments, "--launches", "1"]
     if ready.narrows and row_budget_s is not None:
-        words += ["--row-budget", f"{row_budget_s:g}"]
+        words += ["--row-budget", f"{row_budget_s:g}", "--budget", f"{LAUNCH_BUDGET_S:g}"]
     if ready.narrows and rows:
         numbered = (f"{number}={name}" if name else str(number) for number, name in sorted(rows.items()))
         words += ["--rows", ",".join(numbered)]

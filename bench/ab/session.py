@@ -6,12 +6,13 @@ Free of screens and files: launches come from a callable, and whoever watches is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from bench import records
 from bench.ab.evidence import Pairs, Standing, Tally, judged, standings
 from bench.ab.futility import LEAST_CHANCE, chance_of_an_answer, hopeless
+from bench.ab.known_noise import name_of
 from bench.ab.launches import Label, Launch, abba
 from bench.ab.rehearsal import Rows, Settled, by_aligned, settle
 from bench.ab.sides import Ready
@@ -49,6 +50,8 @@ class Settings:
 
     thresholds: Thresholds
     launches: int = SCREEN_PAIRS
+    known_noise: Mapping[str, float] = field(default_factory=dict)
+    """Launch noise of earlier comparisons (`bench.ab.known_noise`): told beforehand, and no part of a verdict."""
 
 
 class Observer(Protocol):
@@ -102,6 +105,9 @@ class _Session:
         self.observer.standing(1, [])
         for note in settled.notes:
             self.observer.message(note)
+        known = {key: self.settings.known_noise.get(name_of(key.text, settled.groups[key])) for key in settled.rows}
+        noises = {key: noise for key, noise in known.items() if noise}
+        self._say_what_can_be_seen(noises, settled, "by earlier comparisons here, ")
         return settled
 
     def screened_and_confirmed(self, settled: Settled) -> dict[SeriesKey, SeriesVerdict]:
@@ -177,7 +183,8 @@ class _Session:
             self._add(evidence, lacking, files)
             self.observer.standing(number, standings({key.text: evidence[key] for key in keys}))
             if number == NOISE_KNOWN and name == "screening":
-                self._say_what_can_be_seen(evidence, settled.thresholds)
+                noises = {key: launch_noise(each.differences) for key, each in evidence.items() if len(each.base_s) > 1}
+                self._say_what_can_be_seen(noises, settled)
 
     def _launched(self, label: Label, rows: Rows | None) -> records.RunFile:
         """A launch that lived; one that died is told and repeated, but not a rehearsal, which dies for a reason."""
@@ -206,14 +213,14 @@ class _Session:
             for each in mine.values():
                 self.tally.add(each)
 
-    def _say_what_can_be_seen(self, evidence: Mapping[SeriesKey, Pairs], limits: Mapping[SeriesKey, float]) -> None:
-        noises = [(launch_noise(pairs.differences), key) for key, pairs in evidence.items() if len(pairs.base_s) > 1]
+    def _say_what_can_be_seen(self, noises: Mapping[SeriesKey, float], settled: Settled, source: str = "") -> None:
+        """One line for the series of middling noise."""
         if not noises:
             return
-        noise, key = sorted(noises, key=lambda each: each[0])[len(noises) // 2]
-        visible = cannot_see_below(noise, self.settings.launches, threshold=limits[key])
+        key = sorted(noises, key=lambda each: noises[each])[len(noises) // 2]
+        visible = cannot_see_below(noises[key], self.settings.launches, threshold=settled.thresholds[key])
         of_what = f" (the middle of {len(noises)} series)" if len(noises) > 1 else ""
-        self.observer.message(what_can_be_seen(noise, visible) + of_what)
+        self.observer.message(source + what_can_be_seen(noises[key], visible) + of_what)
 
 
 def _of_two_looks(one: SeriesVerdict) -> SeriesVerdict:

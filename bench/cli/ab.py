@@ -133,6 +133,7 @@ def _measured(
     args: argparse.Namespace, sides: tuple[Side, Side], words: Sequence[str], limits: Thresholds
 ) -> Comparison:
     """Make the sides ready, and compare them under the eyes of the screen."""
+    from bench.ab import known_noise
     from bench.ab.launches import termination_as_interrupt
     from bench.ab.session import Settings, compare
     from bench.ab.sides import ready
@@ -151,7 +152,9 @@ def _measured(
                 screen.message(f"{label}: its suanli-bench {both[-1].version} can't narrow a run: launches take longer")
         launcher = _Launcher(folder.path, words, args.launch_timeout)
         try:
-            comparison = compare((both[0], both[1]), Settings(limits, args.launches), launcher, screen)
+            settings = Settings(limits, args.launches, known_noise.recall(known_noise.file()))
+            comparison = compare((both[0], both[1]), settings, launcher, screen)
+            known_noise.remember(known_noise.file(), comparison.series)
         except KeyboardInterrupt:
             folder.keep = True
             screen.message(f"interrupted; the run files of {launcher.launches} launches are in {folder.path}")

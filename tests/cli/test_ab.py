@@ -23,6 +23,12 @@ from tests.conftest import Cli
 RUN = ["--", "--device", "cpu", "--kernel", "gemm", "--case", "m=64,n=64,k=64", "--precision", "fp32"]
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What earlier comparisons have seen is not what these have."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 def test_unchanged_code_is_the_same_in_abba_order(cli: Cli, tmp_path: Path) -> None:
     a, b = interpreter(tmp_path, "A"), interpreter(tmp_path, "B")
     result = cli("ab", a, b, "--threshold", "5%", "--format", "json", *RUN)
@@ -32,7 +38,12 @@ def test_unchanged_code_is_the_same_in_abba_order(cli: Cli, tmp_path: Path) -> N
     (series,) = document["series"]
     assert series["verdict"] == "same" and len(series["base_s"]) == len(series["new_s"]) == 8
     assert (tmp_path / "launches").read_text() == "AB" + "ABBA" * 4
-    assert "no change below" in result.err, "what can be seen is said as soon as it is known"
+    assert "bench: at a launch noise of" in result.err, "what can be seen is said as soon as it is known"
+    again = cli("ab", a, b, "--launches", "7", *RUN).err.splitlines()
+    (known,) = (
+        place for place, line in enumerate(again) if "by earlier comparisons here, at a launch noise of" in line
+    )
+    assert known < next(place for place, line in enumerate(again) if "screening" in line), "and the next time before"
 
 
 def test_a_slower_side_is_a_regression_and_exit_1(cli: Cli, tmp_path: Path) -> None:
