@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import exp, log, log1p, sqrt
+from math import log, log1p, sqrt
 from statistics import NormalDist
 from typing import Final
 
@@ -19,6 +19,7 @@ from bench.analysis.verdicts import (
     SeriesVerdict,
     Verdict,
     effective_threshold,
+    ratio_of,
     sentence,
 )
 from bench.analysis.words import percent
@@ -53,7 +54,7 @@ class Launches:
     @property
     def change(self) -> float:
         """ln of the ratio of the medians, new over base."""
-        return log(median(self.new_s) / median(self.base_s))
+        return log(median(self.new_s)) - log(median(self.base_s))
 
     @property
     def own(self) -> Spread:
@@ -115,16 +116,16 @@ def judge_stored(launches: Launches, noise: Noise, *, threshold: float, series: 
         series=series,
         verdict=verdict,
         reason=reason,
-        text=sentence(verdict, reason, exp(centre), threshold=needed, asked=threshold, noise=noise.spread.sigma),
-        ratio=exp(centre),
-        ci95_low=exp(low),
-        ci95_high=exp(high),
+        text=sentence(verdict, reason, ratio_of(centre), threshold=needed, asked=threshold, noise=noise.spread.sigma),
+        ratio=ratio_of(centre),
+        ci95_low=ratio_of(low),
+        ci95_high=ratio_of(high),
         p=one_sided_p(abs(centre), error, degrees),
         threshold=needed,
         threshold_asked=threshold,
         launch_noise=noise.spread.sigma,
         noise_source=noise.source,
-        cannot_see_below=exp(visible) - 1.0,
+        cannot_see_below=ratio_of(visible) - 1.0,
         base_s=launches.base_s,
         new_s=launches.new_s,
         evidence=_evidence(launches, noise),

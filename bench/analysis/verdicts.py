@@ -48,6 +48,8 @@ SHIFT_SHARE: Final = 0.5
 SHIFT_LEAST: Final = 6
 """Judged series below which half of a class is no pattern (ours): three named cases may well all have been changed."""
 
+LARGEST_LOG: Final = 700.0
+"""e to this is a float, and so is the inverse."""
 MEDIAN_OF_NORMAL: Final = sqrt(pi / 2)
 """Standard deviation of a median over that of a mean, for normal data and many of them."""
 MEAN_DEVIATION_TO_SIGMA: Final = sqrt(pi / 2)
@@ -133,10 +135,10 @@ def judge_pairs(
         series=series,
         verdict=verdict,
         reason=reason,
-        text=sentence(verdict, reason, exp(centre), threshold=needed, asked=threshold, noise=noise),
-        ratio=exp(centre),
-        ci95_low=min(exp(interval[0]), exp(centre)) if interval else None,
-        ci95_high=max(exp(interval[1]), exp(centre)) if interval else None,
+        text=sentence(verdict, reason, ratio_of(centre), threshold=needed, asked=threshold, noise=noise),
+        ratio=ratio_of(centre),
+        ci95_low=ratio_of(min(interval[0], centre)) if interval else None,
+        ci95_high=ratio_of(max(interval[1], centre)) if interval else None,
         p=toward,
         threshold=needed,
         threshold_asked=threshold,
@@ -177,7 +179,7 @@ def paired_differences(base_s: Sequence[float], new_s: Sequence[float]) -> list[
         raise ValueError(f"{len(base_s)} launches of the base for {len(new_s)} of the new side")
     if not base_s or not all(isfinite(time) and time > 0 for time in (*base_s, *new_s)):
         raise ValueError("a launch's time is not above 0")
-    return [log(new / base) for base, new in zip(base_s, new_s, strict=True)]
+    return [log(new) - log(base) for base, new in zip(base_s, new_s, strict=True)]
 
 
 def launch_noise(differences: Sequence[float]) -> float:
@@ -207,7 +209,7 @@ def cannot_see_below(noise: float, pairs: int, *, threshold: float, power: float
     if 2.0**-pairs >= SCREEN_P:
         return None
     scatter = MEDIAN_OF_NORMAL * sqrt(2) * noise / sqrt(pairs)
-    return exp(log1p(effective_threshold(threshold, noise)) + NormalDist().inv_cdf(power) * scatter) - 1.0
+    return ratio_of(log1p(effective_threshold(threshold, noise)) + NormalDist().inv_cdf(power) * scatter) - 1.0
 
 
 def what_can_be_seen(noise: float | None, visible: float | None) -> str:
@@ -269,6 +271,11 @@ def suite_shifts(verdicts: Sequence[SeriesVerdict]) -> tuple[list[SeriesVerdict]
 
 _JUDGED: Final = ("regression", "improvement", "ambiguous", "same")
 _DIRECTIONS: Final[Mapping[Verdict, Literal["slower", "faster"]]] = {"regression": "slower", "improvement": "faster"}
+
+
+def ratio_of(log_ratio: float) -> float:
+    """e to that power; beyond e^±700, which only a foreign file can hold, the largest or smallest that a float can."""
+    return exp(max(-LARGEST_LOG, min(LARGEST_LOG, log_ratio)))
 
 
 def change(ratio: float) -> str:

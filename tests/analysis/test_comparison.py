@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bench import records
 from bench.analysis.comparison import Comparison, Thresholds, compare, exit_code, without_baseline
 from bench.analysis.verdicts import SeriesVerdict
+from bench.report.verdicts import document, terminal
 from tests.factories import device, measurement, run_file
 
 CARD = {"kind": "cuda", "name": "NVIDIA H100 80GB HBM3", "memory_bytes": 85_000_000_000, "driver": "570.1"}
@@ -231,3 +235,42 @@ def test_no_baseline_is_well_unless_one_is_required() -> None:
     stranger = both(launches(1.0, kernel="conv"), launches(1.0))
     assert {one.verdict for one in stranger.series} == {"missing", "not_comparable"}
     assert (exit_code(stranger), exit_code(stranger, require_baseline=True)) == (3, 5)
+
+
+ROWS = st.lists(
+    st.builds(
+        lambda m, launch, median_s, status, device_, telemetry: measurement(
+            case={"m": m},
+            launch=launch,
+            median_s=median_s,
+            low_s=median_s / 2,
+            high_s=median_s,
+            status=status,
+            reason="",
+            device=device_,
+            timed=status in records.MEASURED,
+            telemetry=telemetry,
+        ),
+        st.integers(1, 3),
+        st.integers(0, 3),
+        st.floats(1e-300, 1e300),
+        st.sampled_from(records.STATUSES),
+        st.sampled_from(["cpu", "cuda:0", "nowhere"]),
+        st.sampled_from([None, {}, {"clock_hz": {"median": 1e9}}, {"clock_hz": {"median": 5e9}}]),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=60)
+@given(ROWS, ROWS)
+def test_whatever_two_files_hold_there_is_a_comparison_and_a_document(
+    base: list[records.Measurement], new: list[records.Measurement]
+) -> None:
+    devices = [device(), device(**{"device": "cuda:0", **CARD})]
+    found = compare(run(base, "base", devices=devices), run(new, "new", devices=devices), Thresholds())
+    assert exit_code(found) in (0, 1, 3, 4)
+    assert json.loads(json.dumps(document(found), allow_nan=False))["verdict"] == found.verdict
+    assert terminal(found, 80)
+    measured = {row.case["m"] for row in (*base, *new) if row.status != "unsupported"}
+    assert len({one.series for one in found.series}) == len(found.series) >= len(measured)
