@@ -173,3 +173,18 @@ def test_a_terminal_without_utf8_gets_ascii(store: Path) -> None:
     )
     assert done.stdout.isascii() and b"|" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("form", [["--format", "json"], ["--format", "html", "-o", "site"]])
+def test_a_history_needs_no_torch(store: Path, tmp_path: Path, form: list[str]) -> None:
+    program = "import sys; from bench.cli.main import main; code = main(sys.argv[1:]); "
+    program += "print('torch' in sys.modules, file=sys.stderr); sys.exit(code)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "history", "--results", str(store), *form],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=True,
+    )
+    assert done.stderr.splitlines()[-1] == "False"
