@@ -1,8 +1,9 @@
 """How often the rules of `ab` and `compare` call what is not there, and miss what is, by simulation.
 
-    python benchmarks/calibration.py --suites 1000
+    python benchmarks/calibration.py --suites 500
+    python benchmarks/calibration.py --run results/reference/FILE.jsonl
 
-Nothing is measured: launches are drawn at random and judged by the project's own functions (`bench.analysis.verdicts`,
+Nothing is measured. Launches are drawn at random and judged by the project's own functions (`bench.analysis.verdicts`,
 `bench.analysis.stored`). A launch's median is kernel × launch noise × session drift × the median of 30 rounds that
 scatter by 2 %, one in twenty of them a spike of up to 3 ×. `ab`: 8 pairs in ABBA order, 16 fresh ones of what stayed
 ambiguous, 16 fresh ones of what stood out either time. Stored runs: launches of one run, then of the other, with
@@ -20,9 +21,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import combinations
+from pathlib import Path
 from typing import Final
 
-from bench.analysis.comparison import Thresholds
+import msgspec
+
+from bench import records
+from bench.analysis.comparison import Thresholds, compare
 from bench.analysis.stored import ASSUMED_OTHER, Launches, believed, judge_stored, launch_noises
 from bench.analysis.verdicts import (
     CONFIRM_PAIRS,
@@ -33,6 +39,7 @@ from bench.analysis.verdicts import (
     confirmed,
     judge_pairs,
 )
+from bench.errors import BenchError
 from bench.stats.proportions import wilson_interval
 from bench.stats.robust import median
 
@@ -157,12 +164,15 @@ def naive_alarms(world: World, suites: int, kernels: int) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--suites", type=int, default=1000, help="of the first row; the others take a fifth")
+    parser.add_argument("--suites", type=int, default=500, help="of the first noise; the others take a fifth")
     parser.add_argument("--kernels", type=int, default=300, help="of a suite")
-    parser.add_argument("--repeats", type=int, default=2000, help="of one changed kernel, for the power")
+    parser.add_argument("--repeats", type=int, default=1000, help="of one changed kernel, for the power")
     parser.add_argument("--table", choices=("ab", "compare"), help="one of the two alone")
+    parser.add_argument("--run", type=Path, help="no simulation: the launches of this run file against each other")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    if args.run:
+        return _unchanged(args.run)
     draw = random.Random(args.seed)
     medians = bank(draw)
     started = time.monotonic()
@@ -218,6 +228,34 @@ def _stored_table(args: argparse.Namespace, draw: random.Random, medians: Sequen
             called = [calls(repeats, partial(stored, world, kernels, launches, threshold, e)) for e in effects]
             shares = "".join(f" {_share(count, repeats)} |" for count in called)
             print(f"| {_percent(noise)} | {launches} | {_share(false, suites)} |{shares}", flush=True)
+
+
+def _unchanged(path: Path) -> int:
+    """Every launch of a run as the base of every later one: all is unchanged, so every call is a false alarm."""
+    try:
+        file = records.read(path)
+    except BenchError as error:
+        print(f"calibration: {error}", file=sys.stderr)
+        return error.exit_code
+    numbers = sorted({row.launch for row in file.measurements})
+    ratios: list[float] = []
+    called = 0
+    for base, new in combinations(numbers, 2):
+        found = compare(_one_launch(file, base), _one_launch(file, new), Thresholds())
+        ratios += [one.ratio for one in found.series if one.ratio is not None]
+        called += sum(one.verdict in MOVED for one in found.series)
+    if not ratios:
+        print("calibration: that run has no two launches to compare", file=sys.stderr)
+        return 3
+    naive = sum(max(ratio, 1 / ratio) > NAIVE for ratio in ratios)
+    print(f"{len(ratios)} series compared, launch with launch: compare called {called}, the naive gate {naive}")
+    return 0
+
+
+def _one_launch(file: records.RunFile, launch: int) -> records.RunFile:
+    rows = [row for row in file.measurements if row.launch == launch]
+    run = msgspec.structs.replace(file.run, id=f"launch {launch}")
+    return msgspec.structs.replace(file, run=run, measurements=rows)
 
 
 def _share(count: int, total: int) -> str:

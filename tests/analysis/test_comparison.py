@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -274,3 +275,22 @@ def test_whatever_two_files_hold_there_is_a_comparison_and_a_document(
     assert terminal(found, 80)
     measured = {row.case["m"] for row in (*base, *new) if row.status != "unsupported"}
     assert len({one.series for one in found.series}) == len(found.series) >= len(measured)
+
+
+def test_launches_of_unchanged_code_are_never_called_on_a_real_machine(checkout: Path) -> None:
+    """Three launches of 116 series on a shared virtual machine; one series in four differs by more than 10 %."""
+    file = records.read(checkout / "results" / "reference" / "cpu-amd-epyc-zen3-2c-torch2.13.0-20261122.jsonl")
+    ratios = []
+    for base, new in ((0, 1), (0, 2), (1, 2)):
+        sides = [
+            msgspec.structs.replace(
+                file,
+                run=msgspec.structs.replace(file.run, id=str(launch)),
+                measurements=[row for row in file.measurements if row.launch == launch],
+            )
+            for launch in (base, new)
+        ]
+        found = compare(sides[0], sides[1], Thresholds())
+        assert not {"regression", "improvement"} & {one.verdict for one in found.series}
+        ratios += [one.ratio for one in found.series if one.ratio is not None]
+    assert sum(max(ratio, 1 / ratio) > 1.1 for ratio in ratios) > len(ratios) / 5
