@@ -188,7 +188,8 @@ def _compact(args: argparse.Namespace) -> int:
     age_s = _age_s(args.older_than or OLDER_THAN)
     place = existing(args.results)
     _refuse_reference(place)
-    done = list(compact(place, age_s, dry_run=args.dry_run))
+    with open_index(place) as index:
+        done = list(compact(index, age_s, dry_run=args.dry_run))
     if args.format == "json":
         facts = [
             {"file": c.name, "outcome": c.outcome, "reason": c.reason}

@@ -11,14 +11,10 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Final, Literal
 
-import msgspec
-
-from bench import records
 from bench.errors import UnavailableError
 from bench.stats.robust import quantile
-from bench.store.digest import seconds
-from bench.store.folder import SUFFIXES, Entry, Location
-from bench.store.index import printable
+from bench.store.folder import Entry, Location
+from bench.store.index import Index, printable
 
 QUANTILES: Final = 21
 """What `samples_s` is thinned to: minimum, 5 %, 10 %, … maximum. Quartiles and median are among them exactly, and the
@@ -27,6 +23,11 @@ SLICES: Final = 61
 """What a series over time is thinned to: a point a second of a minute's run, first and last slice among them."""
 SETTLED_S: Final = 86_400.0
 """A run without an end is left alone until its file has not changed for a day at least: it may be measuring."""
+
+EXTRA_FIELD: Final = 4
+"""FEXTRA, the flag of a gzip header that has an extra field."""
+MARK: Final = b"SB\x02\x00" + bytes([QUANTILES, SLICES])
+"""That extra field: two letters of ours, the length of what follows, and what was thinned to how many."""
 
 Outcome = Literal["compacted", "would compact", "left"]
 
@@ -44,7 +45,7 @@ class Compaction:
 
 
 def compact(
-    location: Location, older_than_s: float, *, dry_run: bool = False, now_s: float | None = None
+    index: Index, older_than_s: float, *, dry_run: bool = False, now_s: float | None = None
 ) -> Iterator[Compaction]:
     """Thin and compress each run begun more than `older_than_s` seconds ago, one after the other; younger ones are
     passed over, and so is what doesn't read as a run.
@@ -54,23 +55,28 @@ def compact(
     stays as it is, and an interrupted compaction is finished by the next.
     """
     now_s = time.time() if now_s is None else now_s
-    for entry in _candidates(location):
+    location = index.location
+    for run in index.runs():
+        # A run that wrote no start has no age.
+        if run.started_s <= 0 or run.started_s > now_s - older_than_s:
+            continue
+        entry = location.entry(run.name)
+        if entry is None:
+            continue
         try:
-            content = _content(location, entry)
-        except FileNotFoundError:
-            continue
-        started_s, ended = _times(content)
-        if started_s is None or started_s > now_s - older_than_s:
-            continue
-        quiet_s = now_s - (entry.modified_s if entry.modified_s is not None else started_s)
-        if not ended and quiet_s < max(SETTLED_S, older_than_s):
+            data = location.read(run.name)
+            if _is_marked(data):
+                continue
+            content = gzip.decompress(data) if run.name.endswith(".gz") else data
+        except (FileNotFoundError, EOFError, zlib.error, gzip.BadGzipFile):
+            continue  # gone or torn since it was indexed
+        quiet_s = now_s - (entry.modified_s if entry.modified_s is not None else run.started_s)
+        if not _ended(content) and quiet_s < max(SETTLED_S, older_than_s):
             yield _left(entry, "has no end, and may still be written")
         elif entry.link:
             yield _left(entry, "is a symbolic link")
         else:
-            done = _compacted(location, entry, content, dry_run)
-            if done is not None:
-                yield done
+            yield _compacted(location, entry, content, dry_run)
 
 
 def thinned(line: bytes) -> bytes:
@@ -121,51 +127,28 @@ def _numbers(values: object) -> list[float]:
     return []
 
 
-def _candidates(location: Location) -> list[Entry]:
-    """Every file that is named as a run is, raw and compressed."""
-    return [e for e in location.entries() if e.name.endswith(SUFFIXES) and not e.name.startswith(".")]
-
-
-def _content(location: Location, entry: Entry) -> bytes:
-    """The file's text, not compressed; empty where it can't be read."""
-    data = location.read(entry.name)
-    if not entry.name.endswith(".gz"):
-        return data
-    try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error):
-        return b""
-
-
-def _times(content: bytes) -> tuple[float | None, bool]:
-    """When a run began, None for what isn't one; and whether its last whole line is an end."""
+def _ended(content: bytes) -> bool:
+    """Whether the last whole line is an end: a run that was taken up again has an earlier one, and is being written."""
     lines = [line for line in content[: content.rfind(b"\n") + 1].splitlines() if line.strip()]
     try:
-        first, last = records.decode(lines[0]), json.loads(lines[-1])
-    except (IndexError, ValueError, RecursionError, msgspec.MsgspecError):
-        return None, False
-    if not isinstance(first, records.Run) or first.schema > records.SCHEMA:
-        return None, False
-    started_s = seconds(first.started)
-    return (started_s or None), isinstance(last, dict) and last.get("type") == "end"
+        last = json.loads(lines[-1])
+    except (IndexError, ValueError, RecursionError):
+        return False
+    return isinstance(last, dict) and last.get("type") == "end"
 
 
-def _compacted(location: Location, entry: Entry, content: bytes, dry_run: bool) -> Compaction | None:
-    """Write the small form and remove the raw one; None where it is small already."""
+def _compacted(location: Location, entry: Entry, content: bytes, dry_run: bool) -> Compaction:
+    """Write the small form and remove the raw one."""
     lines = content.splitlines(keepends=True)
-    small = b"".join(thinned(line) if line.endswith(b"\n") else line for line in lines)
-    compressed = entry.name.endswith(".gz")
-    if compressed and small == content:
-        return None
-    # No time in the header: the same content gives the same bytes, whoever compresses it and whenever.
-    data = gzip.compress(small, mtime=0)
+    data = _compressed(b"".join(thinned(line) if line.endswith(b"\n") else line for line in lines))
     if dry_run:
         return Compaction(entry.name, "would compact", "", entry.size_bytes, len(data))
-    target = entry.name if compressed else f"{entry.name}.gz"
+    target = f"{entry.name.removesuffix('.gz')}.gz"
     try:
         location.replace(target, data, entry.modified_s)
-        if not compressed:
-            if _stamp(location, entry.name) not in (entry.stamp, None):
+        if target != entry.name:
+            now = location.entry(entry.name)
+            if now is not None and now.stamp != entry.stamp:
                 # Taken up again while we read it: the raw file counts, and the small one is out of date.
                 location.remove(target)
                 return _left(entry, "was written to meanwhile")
@@ -175,8 +158,17 @@ def _compacted(location: Location, entry: Entry, content: bytes, dry_run: bool) 
     return Compaction(entry.name, "compacted", "", entry.size_bytes, len(data))
 
 
-def _stamp(location: Location, name: str) -> str | None:
-    return next((entry.stamp for entry in location.entries() if entry.name == name), None)
+def _compressed(content: bytes) -> bytes:
+    """The content as gzip, our mark in its header, where every reader of gzip passes over it (RFC 1952, 2.3.1.1)."""
+    # No time in the header: the same content gives the same bytes, whoever compresses it and whenever.
+    data = gzip.compress(content, mtime=0)
+    flags = bytes([data[3] | EXTRA_FIELD])
+    return data[:3] + flags + data[4:10] + len(MARK).to_bytes(2, "little") + MARK + data[10:]
+
+
+def _is_marked(data: bytes) -> bool:
+    """Whether a file was compacted by the same rules, so that it need not be looked through again."""
+    return data[:2] == b"\x1f\x8b" and bool(data[3] & EXTRA_FIELD) and data[12 : 12 + len(MARK)] == MARK
 
 
 def _left(entry: Entry, reason: str) -> Compaction:

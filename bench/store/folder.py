@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import stat
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from bench.errors import UnavailableError
 
 SUFFIXES: Final = (".jsonl", ".jsonl.gz")
 """What the name of a run file ends in; the second is compressed."""
+UNSETTLED_NS: Final = 2_000_000_000
+"""A folder that changed this shortly ago may be changing now: some file systems keep that time to two seconds."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,10 @@ class Location(ABC):
     @abstractmethod
     def entries(self, under: str = "") -> list[Entry]:
         """The regular files directly in it, or in its folder `under`, by name; none where it does not exist."""
+
+    @abstractmethod
+    def entry(self, name: str) -> Entry | None:
+        """One file as it is now; None where there is none."""
 
     @abstractmethod
     def read(self, name: str) -> bytes:
@@ -103,14 +110,29 @@ class Folder(Location):
         return self.folder.is_dir()
 
     def entries(self, under: str = "") -> list[Entry]:
+        folder = self.folder / under
         try:
-            with os.scandir(self.folder / under) as listing:
-                found = [entry for entry in map(_entry, listing) if entry is not None]
+            begun_ns, changed_ns = time.time_ns(), folder.stat().st_mtime_ns
+            found = _listed(folder)
+            if folder.stat().st_mtime_ns != changed_ns or begun_ns - changed_ns < UNSETTLED_NS:
+                # While a run is compressed, its raw file goes and its compressed one comes: a listing that this falls
+                # into can miss both, but then the one before or after it has one of them.
+                before, found = found, _listed(folder)
+                for name in before.keys() - found.keys():
+                    later = {twin: self.entry(f"{under}/{twin}" if under else twin) for twin in (name, f"{name}.gz")}
+                    found |= {twin: entry for twin, entry in later.items() if entry is not None}
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise UnavailableError(f"cannot list {self.folder / under}: {error.strerror or error}") from error
-        return sorted(found, key=lambda entry: entry.name)
+            raise UnavailableError(f"cannot list {folder}: {error.strerror or error}") from error
+        return sorted(found.values(), key=lambda entry: entry.name)
+
+    def entry(self, name: str) -> Entry | None:
+        path = self.folder / name
+        try:
+            return _entry(path.name, path.stat(), path.is_symlink())
+        except OSError:
+            return None
 
     def read(self, name: str) -> bytes:
         try:
@@ -163,16 +185,22 @@ class Folder(Location):
             raise UnavailableError(f"cannot write {self.folder / name}: {error.strerror or error}") from error
 
 
-def _entry(found: os.DirEntry[str]) -> Entry | None:
-    """A regular file's entry, a symbolic link's by what it leads to; None for anything else, and for what is gone."""
-    try:
-        told = found.stat()
-    except OSError:
-        return None
+def _listed(folder: Path) -> dict[str, Entry]:
+    """A folder's regular files by name, symbolic links by what they lead to; without what went away meanwhile."""
+    found = {}
+    with os.scandir(folder) as listing:
+        for each in listing:
+            with contextlib.suppress(OSError):
+                if (entry := _entry(each.name, each.stat(), each.is_symlink())) is not None:
+                    found[entry.name] = entry
+    return found
+
+
+def _entry(name: str, told: os.stat_result, link: bool) -> Entry | None:
+    """A regular file's entry; None for anything else."""
     if not stat.S_ISREG(told.st_mode):
         return None
-    stamp = f"{told.st_size} {told.st_mtime_ns}"
-    return Entry(found.name, told.st_size, stamp, told.st_mtime, found.is_symlink())
+    return Entry(name, told.st_size, f"{told.st_size} {told.st_mtime_ns}", told.st_mtime, link)
 
 
 def _publish(temporary: Path, target: Path) -> None:

@@ -75,6 +75,14 @@ class Remote(Location):
             return []
         return sorted((_entry(info) for info in listing if info.get("type") == "file"), key=lambda entry: entry.name)
 
+    def entry(self, name: str) -> Entry | None:
+        self._system.invalidate_cache()
+        try:
+            info = self._ask(f"cannot read {self.join(name)}", lambda: self._system.info(self._at(name)))
+        except FileNotFoundError:
+            return None
+        return _entry(info) if info.get("type") == "file" else None
+
     def read(self, name: str) -> bytes:
         data: bytes = self._ask(f"cannot read {self.join(name)}", lambda: self._system.cat_file(self._at(name)))
         return data
@@ -154,9 +162,12 @@ class Remote(Location):
 def _entry(info: dict[str, Any]) -> Entry:
     name = str(info["name"]).rstrip("/").rpartition("/")[2]
     changed = next((info[key] for key in CHANGED_KEYS if info.get(key) is not None), None)
-    size = int(info.get("size") or 0)
-    stamp = f"{size} {changed} {info.get('ETag') or info.get('etag') or ''}"
-    return Entry(name, size, stamp, _seconds(changed), bool(info.get("islink")))
+    size, changed_s = int(info.get("size") or 0), _seconds(changed)
+    # In seconds where it is a time: some file systems tell a number in a listing and a datetime of the file alone.
+    stamp = (
+        f"{size} {changed if changed_s is None else round(changed_s, 6)} {info.get('ETag') or info.get('etag') or ''}"
+    )
+    return Entry(name, size, stamp, changed_s, bool(info.get("islink")))
 
 
 def _seconds(moment: object) -> float | None:

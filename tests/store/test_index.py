@@ -6,6 +6,8 @@ import gzip
 import os
 import secrets
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -192,6 +194,20 @@ def test_an_interrupted_build_keeps_what_it_has_read(store: Path, reads: list[st
     reads.clear()
     assert len(ids(store)) == 3
     assert len(reads) == 1
+
+
+def test_processes_that_index_at_once_all_see_every_run(store: Path) -> None:
+    for day in range(4, 24):
+        (store / f"{day}.jsonl").write_bytes(content(run(f"day{day:02}", day=day)))
+    code = (
+        "import sys; from bench.store import location; from bench.store.index import Index\n"
+        "index = Index(location(sys.argv[1])); print(len(index.runs()), len(list(index.points())))"
+    )
+    command = [sys.executable, "-c", code, str(store)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [process.communicate()[0].split() for process in processes] == [["23", "23"]] * 4
+    assert len(ids(store)) == 23
+    assert not list(store.glob(".*.tmp"))
 
 
 # --- thrown away ------------------------------------------------------------------------------------------------------

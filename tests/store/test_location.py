@@ -106,6 +106,8 @@ def test_a_taken_name_is_refused_and_its_content_stays(place: Location) -> None:
 def test_replacing_changes_the_stamp_and_removing_twice_is_no_error(place: Location) -> None:
     place.create("a.jsonl", b"first")
     (before,) = place.entries()
+    assert place.entry("a.jsonl") == before
+    assert place.entry("b.jsonl") is None
     place.replace("a.jsonl", b"the second")
     (after,) = place.entries()
     assert place.read("a.jsonl") == b"the second"
