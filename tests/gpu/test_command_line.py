@@ -40,15 +40,6 @@ def test_a_case_that_does_not_fit_is_out_of_memory_and_the_next_is_measured(gpu:
     assert small["rate"]["operations_per_s"] > 0
 
 
-def test_int8_convolution_and_attention_say_why_cuda_has_none(nvidia: Device, cli: Cli) -> None:
-    done = cli("run", "--device", "cuda", "--kernel", "conv,attention", "--precision", "int8", "--format", "json")
-    found = rows(done.out)
-    assert {row["kernel"] for row in found} == {"conv", "attention"}
-    assert {row["status"] for row in found} == {"unsupported"}
-    assert all(row["reason"] for row in found)
-    assert done.code == 3
-
-
 def test_a_row_is_set_against_the_cards_rating_and_reads_back(gpu: Device, cli: Cli, tmp_path: Path) -> None:
     out = tmp_path / "run.jsonl"
     arguments = ["--kernel", "gemm", "--case", "m=4096,n=4096,k=4096", "--precision", "fp16,fp32", "--budget", "60"]
