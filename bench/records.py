@@ -376,13 +376,9 @@ class Writer:
 
 
 def find(path: Path) -> Path:
-    """The run file meant by a path: itself, its compressed form where only that is left, or a folder's newest.
-
-    Raises UnavailableError where a folder has none.
-    """
+    """The run file meant by a path: itself, or a folder's newest. Raises UnavailableError where there is none."""
     if not path.is_dir():
-        compressed = path.with_name(path.name + COMPRESSED)
-        return compressed if not path.exists() and compressed.exists() else path
+        return path
     found = []
     for file in (file for pattern in PATTERNS for file in path.glob(pattern) if file.is_file()):
         with contextlib.suppress(OSError):  # compressed since the listing, and so called otherwise
@@ -443,7 +439,13 @@ def _refuse_foreign(path: Path, first: bytes) -> None:
 
 
 def _open(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix == COMPRESSED else open(path, "rb")
+    """The file, or its compressed form where only that is left: people and notes go on using the name that it had."""
+    try:
+        return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix == COMPRESSED else open(path, "rb")
+    except FileNotFoundError:
+        if path.suffix == COMPRESSED or not path.name:
+            raise
+        return cast(IO[bytes], gzip.open(path.with_name(path.name + COMPRESSED), "rb"))
 
 
 def _unfinished(path: Path) -> bool:
