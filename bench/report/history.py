@@ -5,11 +5,10 @@ What a history is comes from `bench.analysis.history`; `history_terminal` and `h
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from math import floor, log10
 from typing import Any, Final
-
-import msgspec
 
 from bench.analysis.history import Change, History, Point, usable
 from bench.report.numbers import percent
@@ -25,11 +24,11 @@ COMMIT_SHOWN: Final = 10
 
 
 def json_lines(histories: Iterable[History]) -> Iterator[str]:
-    """The JSON document, a line a series, so that a large store is never held as one text."""
+    """The JSON document, a line a series, so that a large store is never held as one text; ASCII, for any terminal."""
     yield f'{{"schema":{SCHEMA},"series":['
     separator = " "
     for one in histories:
-        yield separator + msgspec.json.encode(document(one)).decode()
+        yield separator + json.dumps(document(one), allow_nan=False)
         separator = ","
     yield "]}"
 

@@ -40,6 +40,12 @@ def test_the_document_of_no_series_and_of_many_is_json() -> None:
     assert names == ["a", "b", "c"]
 
 
+def test_a_name_survives_a_terminal_that_lacks_its_characters() -> None:
+    text = "".join(json_lines([stepped(series="名前 µ \u202e")]))
+    assert text.isascii()
+    assert json.loads(text)["series"][0]["series"] == "名前 µ \u202e"
+
+
 def test_what_is_not_used_stands_apart_in_the_document() -> None:
     found = points([1e-3] * 4)
     found[1] = replace(found[1], quarantined=True)
