@@ -189,6 +189,6 @@ def _merged(path: Path, data: bytes) -> bytes:
 
 def _report(made: Export) -> None:
     for line in made.left_out[:LEFT_OUT_SHOWN]:
-        print(f"left out: {line}", file=sys.stderr)
+        print(f"left out: {' '.join(line.split())}", file=sys.stderr)
     if len(made.left_out) > LEFT_OUT_SHOWN:
         print(f"left out: {len(made.left_out) - LEFT_OUT_SHOWN} more", file=sys.stderr)
