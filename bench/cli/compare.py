@@ -157,14 +157,14 @@ def _is_path(reference: str) -> bool:
 
 def _print_explanation(comparison: Comparison, words: str) -> None:
     """The evidence of the series that the words name: the whole name, or a part of one or more."""
-    from bench.report import verdicts
+    from bench.report.evidence import explain
 
     names = [one.series for one in comparison.series]
     chosen = [one for one in comparison.series if one.series == words]
     chosen = chosen or [one for one in comparison.series if words.lower() in one.series.lower()]
     if not chosen:
         raise _no_such_series(words, names)
-    print("\n\n".join(verdicts.explain(one, ascii_only=not speaks_utf8()) for one in chosen))
+    print("\n\n".join(explain(one, ascii_only=not speaks_utf8()) for one in chosen))
 
 
 def _no_such_series(words: str, names: Sequence[str]) -> UsageError | UnavailableError:

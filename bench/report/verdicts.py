@@ -1,4 +1,4 @@
-"""A comparison as a table for a terminal, as markdown, as the JSON document, and one series with all its evidence.
+"""A comparison as a table for a terminal, as markdown and as the JSON document; `evidence` has one series in full.
 
 `compare` and `ab` print the same things from the same `Comparison`.
 """
@@ -19,12 +19,13 @@ SCHEMA: Final = 1
 """Of the JSON document; raised when a key changes its meaning or goes."""
 TEXT_LEAST: Final = 50
 """Columns that lines of text are wrapped to on the narrowest terminal."""
-SERIES_LEAST: Final = 24
+SERIES_LEAST: Final = 22
 """Columns that the names of series keep on the narrowest terminal."""
 KEPT_WORDS: Final = 2
+NARROW: Final = 110
+"""Columns below which the table leaves out the threshold and shortens its headers."""
 HEADERS: Final = ("verdict", "series", "time new / base", "95 % interval", "threshold", "reason")
 ASCII: Final = str.maketrans({"±": "+-", "−": "-", "×": "x", "–": "-", "…": "...", "·": "*", "→": "->", "µ": "u"})
-UNITS: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns"))
 NOT_LISTED: Final = ("same",)
 """Verdicts whose sentence below the table would say nothing new."""
 GENERAL: Final = {
@@ -101,58 +102,6 @@ def summary(comparison: Comparison) -> str:
     return text
 
 
-def explain(one: SeriesVerdict, ascii_only: bool = False) -> str:
-    """The evidence for one series: the launches of both sides, interval, thresholds, noise, class."""
-    facts = [(name, value) for name, value in _facts(one) if value]
-    width = max(len(name) for name, _ in facts)
-    text = "\n".join([one.series, *(f"  {name:<{width}}  {value}" for name, value in facts)])
-    return text.translate(ASCII) if ascii_only else text
-
-
-def _facts(one: SeriesVerdict) -> Iterator[tuple[str, str]]:
-    yield "verdict", f"{one.verdict} ({one.reason}): {one.text}"
-    if one.ratio is not None:
-        yield "time new / base", " ".join(filter(None, (_figure(one), _interval(one) and f"95 % {_interval(one)}")))
-    if one.p is not None:
-        yield "one-sided p", f"{one.p:.2g}"
-    yield "threshold", _threshold_words(one)
-    if one.launch_noise is not None:
-        yield "launch noise", f"{percent(one.launch_noise)} ({one.noise_source})"
-        yield "can be seen", what_can_be_seen(one.launch_noise, one.cannot_see_below)
-    yield "evidence", one.evidence
-    unit, letter = _unit([*one.base_s, *one.new_s])
-    yield "base", _launches(one.base_s, unit, letter)
-    yield "new", _launches(one.new_s, unit, letter)
-    yield "class", one.group
-    for name, base, new in one.differences:
-        yield "differs", f"{name}: {base} in the base, {new} in the new run"
-    for note in one.notes:
-        yield "note", note
-
-
-def _threshold_words(one: SeriesVerdict) -> str:
-    if one.threshold is None or one.threshold_asked is None:
-        return ""
-    if one.threshold > one.threshold_asked:
-        asked = percent(one.threshold_asked)
-        return f"{percent(one.threshold)}: twice the launch noise, for that is above the {asked} asked for"
-    return percent(one.threshold)
-
-
-def _launches(times_s: Sequence[float], unit: float, letter: str) -> str:
-    if not times_s:
-        return ""
-    shown = ", ".join(f"{time / unit:.4g}" for time in times_s)
-    launches = "launch" if len(times_s) == 1 else "launches"
-    return f"{shown} {letter}; median {median(times_s) / unit:.4g} {letter}, {len(times_s)} {launches}"
-
-
-def _unit(times_s: Sequence[float]) -> tuple[float, str]:
-    largest = max(times_s, default=1.0)
-    unit, letter = next((unit, letter) for unit, letter in UNITS if largest >= unit)
-    return unit or 1e-9, letter
-
-
 def _headlines(comparison: Comparison) -> list[str]:
     shared = shared_words([one.series for one in comparison.series])
     words = [f"of every series: {shared}"] if shared else []
@@ -192,22 +141,28 @@ def _visible(comparison: Comparison) -> list[str]:
 
 
 def _table(comparison: Comparison, width: int) -> str:
-    from tabulate import tabulate
-
+    """The table; on a narrow terminal without the thresholds, and the names over several lines."""
     rows = _rows(comparison)
     if not rows:
         return "no series to compare"
-    align = ("left", "left", "right", "left", "right", "left")
-
-    def laid_out() -> str:
-        return str(tabulate(rows, headers=HEADERS, tablefmt="simple", colalign=align, disable_numparse=True))
-
-    excess = max(map(len, laid_out().split("\n"))) - width
+    headers, align = list(HEADERS), ["left", "left", "right", "left", "right", "left"]
+    if width < NARROW:
+        headers[2], headers[3] = "ratio", "95 %"
+        place = headers.index("threshold")
+        for row in (*rows, headers, align):
+            del row[place]
+    excess = max(map(len, _laid_out(rows, headers, align).split("\n"))) - width
     if excess > 0:
         room = max(SERIES_LEAST, max(len(row[1]) for row in rows) - excess)
         for row in rows:
             row[1] = textwrap.fill(row[1], room, break_on_hyphens=False)
-    return laid_out()
+    return _laid_out(rows, headers, align)
+
+
+def _laid_out(rows: Sequence[Sequence[str]], headers: Sequence[str], align: Sequence[str]) -> str:
+    from tabulate import tabulate
+
+    return str(tabulate(rows, headers=headers, tablefmt="simple", colalign=align, disable_numparse=True))
 
 
 def _rows(comparison: Comparison) -> list[list[str]]:
@@ -221,8 +176,8 @@ def _rows(comparison: Comparison) -> list[list[str]]:
         [
             one.verdict,
             one.series.removesuffix(shared).rstrip(),
-            _figure(one),
-            _interval(one),
+            figure(one),
+            interval(one),
             percent(one.threshold) if one.threshold else "",
             one.reason,
         ]
@@ -237,14 +192,14 @@ def shift_verdict(one: SuiteShift) -> str:
     return "regression" if one.direction == "slower" else "improvement"
 
 
-def _figure(one: SeriesVerdict) -> str:
-    """The ratio to the digit that its interval leaves in doubt, and to one more than a percent at least."""
+def figure(one: SeriesVerdict) -> str:
+    """The ratio to the digit that its interval leaves in doubt, two decimals at least."""
     if one.ratio is None:
         return ""
     return f"{one.ratio:.{_digits(one)}f}"
 
 
-def _interval(one: SeriesVerdict) -> str:
+def interval(one: SeriesVerdict) -> str:
     if one.ci95_low is None or one.ci95_high is None:
         return ""
     digits = _digits(one)

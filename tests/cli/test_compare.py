@@ -214,7 +214,7 @@ def test_markdown_is_a_table_that_github_shows(cli: Cli, write: Write) -> None:
 def test_a_narrow_terminal_and_one_without_utf_8_are_served(cli: Cli, write: Write) -> None:
     base, new = str(write("base", BASE)), str(write("new", SLOWER))
     done = cli("compare", base, new, env={"COLUMNS": "80"})
-    assert max(map(len, done.out.splitlines())) <= 100
+    assert max(map(len, done.out.splitlines())) <= 80
     plain = cli("compare", base, new, env={"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"})
     assert plain.code == 1
     assert plain.out.isascii()

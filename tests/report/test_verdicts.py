@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from bench.analysis.comparison import Comparison
 from bench.analysis.verdicts import SeriesVerdict, SuiteShift, judge_pairs
-from bench.report.verdicts import document, explain, markdown, shared_words, summary, terminal
+from bench.report.evidence import explain
+from bench.report.verdicts import document, markdown, shared_words, summary, terminal
 
 BASE_S = (1.0, 1.01, 0.99, 1.02, 0.98, 1.0, 1.01, 0.99)
 SLOWER = replace(
