@@ -102,7 +102,7 @@ def candidates(family: str, case: Mapping[str, int], element_bytes: int, units: 
         tall = min(TALLEST_OF_FEW, max(SMALLEST_ROWS, _next_power(rows)))
         blocks: tuple[Block, ...] = tuple((tall, *each) for each in FEW)
     else:
-        blocks = (*MANY[family], *SMALL)
+        blocks = tuple(dict.fromkeys((*MANY[family], *SMALL)))
     fitting = [block for block in blocks if _fits(block, family, fit, case, element_bytes)]
     fitting = fitting or [(SMALLEST_ROWS, max(16, SMALLEST_BYTES // element_bytes), 4, 1)]
     options = AMD_OPTIONS if family == "gfx9" else ()
