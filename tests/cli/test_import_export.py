@@ -15,7 +15,7 @@ from bench.cli.main import main
 from bench.interop.importing import encoded
 from bench.interop.registry import FORMATS
 from tests.conftest import Cli, Result
-from tests.factories import device, measurement, run_file
+from tests.factories import measurement, run_file
 from tests.interop import seeds
 from tests.interop.seeds import a_run, dumped
 
@@ -137,7 +137,9 @@ def test_what_compare_prints_goes_through_a_pipe_into_junit(cli: Cli, run_path: 
     base, slow = run_path.with_name("base.jsonl"), run_path.with_name("slow.jsonl")
     for path, median_s in ((base, 1e-3), (slow, 2e-3)):
         rows = [measurement(median_s=median_s, launch=launch) for launch in range(8)]
-        path.write_bytes(encoded(run_file(rows, devices=[device(host="host")])))
+        file = run_file(rows)
+        file.run.id = path.stem
+        path.write_bytes(encoded(file))
     compared = cli("compare", str(base), str(slow), "--format", "json")
     assert compared.code == 1, compared.err
     document = tmp_path / "compared.json"
