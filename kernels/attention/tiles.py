@@ -50,7 +50,10 @@ MANY["gfx12"] = MANY["gfx11"]
 SMALL: Final[tuple[Block, ...]] = ((64, 32, 4, 2), (64, 32, 8, 2), (32, 32, 4, 2), (32, 32, 4, 1))
 """For any architecture, after its own: FP32 and wide heads leave no room for more."""
 
-FEW: Final[tuple[tuple[int, int, int], ...]] = ((64, 4, 3), (128, 4, 2), (32, 4, 4), (64, 8, 2), (32, 8, 2), (16, 4, 2))
+FEW: Final[tuple[tuple[int, int, int], ...]] = (
+    *((64, 4, 3), (128, 4, 2), (32, 4, 4), (64, 8, 2), (32, 8, 2), (16, 4, 2)),
+    *((32, 4, 1), (16, 4, 1)),
+)
 """(keys, warps, stages) for few rows: the memory is the bound, so what counts is bytes in flight."""
 
 WAVES: Final = (1, 2, 4)
@@ -88,7 +91,7 @@ def widths(case: Mapping[str, int], element_bytes: int) -> Widths:
 
 
 def candidates(family: str, case: Mapping[str, int], element_bytes: int, units: int) -> list[Config]:
-    """The sizes to try for a case, likely best first: those that fit it and the device's shared memory; at least one.
+    """The sizes to try for a case, likely best first: those that fit it and the device's shared memory, if any does.
 
     Constants of each: block_rows, block_keys, splits (shares of the keys) and transpose (1: values of 8 bits are turned
     inside the call, for products that take them key by key). `units` are multiprocessors or compute units.
@@ -100,11 +103,11 @@ def candidates(family: str, case: Mapping[str, int], element_bytes: int, units: 
     few = rows <= FEW_ROWS
     if few:
         tall = min(TALLEST_OF_FEW, max(SMALLEST_ROWS, _next_power(rows)))
-        blocks: tuple[Block, ...] = tuple((tall, *each) for each in FEW)
+        heights = dict.fromkeys((tall, SMALLEST_ROWS))  # wide heads leave no room for more than the least
+        blocks: tuple[Block, ...] = tuple((height, *each) for height in heights for each in FEW)
     else:
         blocks = tuple(dict.fromkeys((*MANY[family], *SMALL)))
     fitting = [block for block in blocks if _fits(block, family, fit, case, element_bytes)]
-    fitting = fitting or [(SMALLEST_ROWS, max(16, SMALLEST_BYTES // element_bytes), 4, 1)]
     options = AMD_OPTIONS if family == "gfx9" else ()
     turned = (1, 0) if element_bytes == 1 and not few and not case["shared_kv"] else (0,)
     found = [

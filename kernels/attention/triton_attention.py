@@ -5,6 +5,7 @@ The kernels are in `triton_flash`, which is imported when a call is built and no
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from bench.kernel import Call, Case, DeviceView, Inputs, implementation
@@ -12,7 +13,7 @@ from bench.precision import PRECISIONS
 from kernels.attention.shapes import integers
 from kernels.attention.tiles import candidates
 from kernels.tensors import cuda_capability, tf32_reason
-from kernels.triton_tuning import best_config, family, triton_reason
+from kernels.triton_tuning import Config, best_config, family, triton_reason
 
 WIDEST: Final = {"head_dim": 1024, "value_dim": 512}
 """Widest heads: two blocks of 512 for a key, and one of 512 for the sums of a value."""
@@ -32,7 +33,13 @@ def triton_supports(case: Case, precision: str, device: DeviceView) -> str:
     for name, widest in WIDEST.items():
         if c[name] > widest:
             return f"the Triton kernel takes {name} up to {widest}, not {c[name]}"
+    if not _configs(c, precision, device):
+        return f"no block of the Triton kernel fits this device's shared memory at {precision}"
     return ""
+
+
+def _configs(case: Mapping[str, int], precision: str, device: DeviceView) -> list[Config]:
+    return candidates(family(device), case, PRECISIONS[precision].bits // 8, device.units)
 
 
 def _fp8_reason(device: DeviceView) -> str:
@@ -70,8 +77,7 @@ def _tuned(inputs: Inputs, *, mixed: bool) -> Call:
     from kernels.attention import triton_flash
 
     c = integers(inputs.case)
-    element_bytes = PRECISIONS[inputs.precision].bits // 8
-    configs = candidates(family(inputs.device), c, element_bytes, inputs.device.units)
+    configs = _configs(c, inputs.precision, inputs.device)
     fields = ",".join(f"{name}={value}" for name, value in c.items())
     key = f"attention {fields} {inputs.precision}{'/mixed' if mixed else ''}"
     chosen = best_config(

@@ -19,7 +19,7 @@ from kernels.attention import Attention
 from kernels.attention.shapes import integers
 from kernels.attention.tiles import CANDIDATES, SUMS_PER_THREAD, WARP, candidates, widths
 from kernels.triton_tuning import SHARED_MEMORY_BYTES, family
-from tests.kernels.checks import H100, MI250X, MI300X
+from tests.kernels.checks import H100, MI250X, MI300X, reason
 
 KERNEL = Attention()
 SCRIPT = Path(__file__).parent / "triton_attention_interpreter.py"
@@ -158,29 +158,37 @@ def test_a_head_is_held_by_as_little_as_two_powers_of_two_allow(
 
 
 @pytest.mark.parametrize("gpu", GPUS, ids=lambda gpu: gpu.architecture)
-@pytest.mark.parametrize("element_bytes", [1, 2, 4])
-def test_every_case_of_every_suite_has_blocks_that_fit(gpu: Any, element_bytes: int) -> None:
+@pytest.mark.parametrize("precision", ["fp8", "bf16", "fp32"])
+def test_every_case_of_every_suite_has_blocks_that_fit(gpu: Any, precision: str) -> None:
+    element_bytes = {"fp8": 1, "bf16": 2, "fp32": 4}[precision]
     for case in (*iterate_cases(KERNEL, SUITES, gpu), MLA):
         c = integers(case)
         fit = widths(c, element_bytes)
         found = candidates(family(gpu), c, element_bytes, gpu.units)
-        assert 1 <= len(found) <= CANDIDATES
-        assert len(set(found)) == len(found)
+        assert len(set(found)) == len(found) <= CANDIDATES
+        assert found or precision == "fp32"  # a latent of 576 FP32 numbers and 64 KiB
         for each in found:
             assert each["block_rows"] >= 16
             assert each["block_keys"] * element_bytes >= 32
             assert each["splits"] <= max(1, -(-c["kv_len"] // each["block_keys"]))
-            if len(found) > 1:  # the only one may be the least there is
-                assert each["block_rows"] * fit.value <= SUMS_PER_THREAD * each.warps * WARP
-                of_keys = each.stages * each["block_keys"] * fit.total * element_bytes
-                assert of_keys + each["block_rows"] * fit.total * element_bytes <= SHARED_MEMORY_BYTES[family(gpu)]
+            assert each["block_rows"] * fit.value <= SUMS_PER_THREAD * each.warps * WARP
+            of_keys = each.stages * each["block_keys"] * fit.total * element_bytes
+            assert of_keys + each["block_rows"] * fit.total * element_bytes <= SHARED_MEMORY_BYTES[family(gpu)]
+
+
+def test_a_case_without_blocks_that_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    small = replace(MI250X, units=104)
+    assert reason(KERNEL, "triton", MLA, "fp32", small).startswith("no block of the Triton kernel fits")
+    assert reason(KERNEL, "triton", MLA, "bf16", small) == ""
 
 
 def test_few_queries_over_many_keys_are_split_among_the_multiprocessors() -> None:
     case = integers(KERNEL.parse_case("heads=32,kv_heads=8,q_len=1,kv_len=131072,head_dim=128"))
     found = candidates("sm_90", case, 2, 132)
     assert all(8 * each["splits"] >= 132 for each in found)
-    assert all(each["block_rows"] == 16 for each in found)
+    assert {each["block_rows"] for each in found} == {16}
 
 
 def test_many_queries_are_not_split() -> None:
