@@ -105,7 +105,9 @@ def compare(base: records.RunFile, new: records.RunFile, thresholds: Thresholds)
     both = list(pairs(base, new))
     verdicts = [verdict for pair in both if (verdict := not_judged(pair)) is not None]
     ready = [(pair, pair.launches) for pair in both if pair.launches is not None]
-    verdicts += _same_run(ready) if base.run.id == new.run.id else _judged(ready, base, new, thresholds)
+    # A run that was taken up again keeps its id and is another than its copy from before.
+    one = base.run.id == new.run.id and base.measurements == new.measurements
+    verdicts += _same_run(ready) if one else _judged(ready, base, new, thresholds)
     marked, shifts = suite_shifts(verdicts)
     measured = timed([row for pair in both if pair.base and pair.new for row in (*pair.base, *pair.new)])
     return Comparison(

@@ -166,6 +166,8 @@ def test_a_run_beside_itself_is_the_same() -> None:
     file = run(launches(1.0), "one")
     one = only(compare(file, file, Thresholds()))
     assert (one.verdict, one.reason, one.ratio) == ("same", "same_run", 1.0)
+    resumed = run(launches(1.0, 1.1), "one")
+    assert only(compare(file, resumed, Thresholds())).reason == "one_launch"
 
 
 def test_everything_slower_is_one_event_and_still_fails() -> None:
