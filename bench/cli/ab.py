@@ -27,7 +27,7 @@ FAIL_ON: Final = ("regression", "ambiguous", "missing")
 LEAST_LAUNCHES: Final = 7
 """Seven pairs are the fewest whose exact test can reach p < 0.01."""
 MOST_LAUNCHES: Final = 200
-ROW_BUDGET_S: Final = 0.75
+ROW_BUDGET_S: Final = 0.6
 """Seconds a row within a launch: launches differ by more than a longer look at one of them would tell (ours)."""
 REHEARSAL_TIMEOUT_S: Final = 1800.0
 """For the first launch of a side, which compiles, tunes and chooses (ours)."""
@@ -64,7 +64,7 @@ examples:
         this environment against the main branch: has my change made the product slower?
   python -m bench ab git:v1.2 git:HEAD --fail-on regression,missing -- --suite quick --device cpu
   python -m bench ab env:OMP_NUM_THREADS=1 env:OMP_NUM_THREADS=2 -- --kernel conv
-  python -m bench ab implementation:torch implementation:unrolled -- --kernel gemm --precision int8
+  python -m bench ab implementation:torch implementation:linear-prepacked -- --kernel gemm --precision fp32
   python -m bench ab python:~/old/bin/python python:~/new/bin/python -- --device cuda --kernel attention
   python -m bench ab env: env: -- --kernel gemm      an A/A: what this machine's noise alone amounts to
 
