@@ -5,7 +5,7 @@
 Writes a synthetic store (each run: every series once, one launch, that many raw samples a row), then times, one after
 the other: making the index, opening it again, one series over all runs, all points, taking in one new run, the command
 `python -m bench results` in a process of its own. Holds where the store opens within 5 s once indexed; exit code 1
-where it does not. The store is removed afterwards unless --folder names a place for it.
+where it does not. The store is removed afterwards, unless --folder names its place; one that lies there is used again.
 """
 
 from __future__ import annotations
@@ -41,16 +41,22 @@ def main() -> int:
     parser.add_argument("--samples", type=int, default=20, help="raw samples of a row (default: 20)")
     parser.add_argument("--folder", type=Path, help="write the store here, and leave it there")
     options = parser.parse_args()
-    if options.folder is not None:
+    size = (options.runs, options.series, options.samples)
+    if options.folder is None:
+        with tempfile.TemporaryDirectory(prefix="bench-store-") as folder:
+            write(Path(folder), *size)
+            return measure(Path(folder), *size)
+    if not options.folder.exists():
         options.folder.mkdir(parents=True)
-        return measure(options.folder, options.runs, options.series, options.samples)
-    with tempfile.TemporaryDirectory(prefix="bench-store-") as folder:
-        return measure(Path(folder), options.runs, options.series, options.samples)
+        write(options.folder, *size)
+    return measure(options.folder, *size)
 
 
 def measure(folder: Path, runs: int, series: int, samples: int) -> int:
-    """Write, time, print; the exit code."""
-    size_bytes = write(folder, runs, series, samples)
+    """Time and print; the exit code."""
+    size_bytes = sum(path.stat().st_size for path in folder.glob("*.jsonl"))
+    for path in folder.glob(".index*"):
+        path.unlink()
     print(f"{runs} run files of {series} rows with {samples} samples each: {size_bytes / 1e9:.2f} GB")
     place = location(folder)
     timed("index made", lambda: opened(place))
@@ -80,23 +86,20 @@ def opened(place: Location) -> int:
 
 
 def timed(what: str, call: Callable[[], T], counted: str = "") -> float:
-    """Seconds that a call takes, printed; with what it counted."""
-    started = time.perf_counter()
+    """Seconds that a call takes, printed with those of them that this process computed, and with what it counted."""
+    started, computing = time.perf_counter(), time.process_time()
     result = call()
-    taken_s = time.perf_counter() - started
-    print(f"{what:<40}{taken_s:10.2f} s{f'   {result} {counted}' if counted else ''}", flush=True)
+    taken_s, computed_s = time.perf_counter() - started, time.process_time() - computing
+    counted = f"   {result} {counted}" if counted else ""
+    print(f"{what:<40}{taken_s:10.2f} s{computed_s:10.2f} s of processor{counted}", flush=True)
     return taken_s
 
 
-def write(folder: Path, runs: int, series: int, samples: int) -> int:
-    """Write the store; returns its bytes."""
+def write(folder: Path, runs: int, series: int, samples: int) -> None:
+    """Write the store's run files."""
     chance = random.Random(0)
-    size_bytes = 0
     for number in range(runs):
-        data = run(number, series, samples, chance)
-        (folder / f"{number:06}.jsonl").write_bytes(data)
-        size_bytes += len(data)
-    return size_bytes
+        (folder / f"{number:06}.jsonl").write_bytes(run(number, series, samples, chance))
 
 
 def run(number: int, series: int, samples: int, chance: random.Random) -> bytes:

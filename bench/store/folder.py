@@ -91,7 +91,7 @@ class Location(ABC):
         """The entries that are named as run files are. Of a run that lies there twice, raw and compressed, the raw."""
         found = [e for e in self.entries() if e.name.endswith(SUFFIXES) and not e.name.startswith(".")]
         raw = {entry.name for entry in found if entry.name.endswith(SUFFIXES[0])}
-        return [entry for entry in found if entry.name.removesuffix(".gz") not in raw - {entry.name}]
+        return [entry for entry in found if entry.name in raw or entry.name.removesuffix(".gz") not in raw]
 
 
 def stem(name: str) -> str:
