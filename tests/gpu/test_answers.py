@@ -20,6 +20,17 @@ CASES = {
         "batch=1,heads=4,kv_heads=4,q_len=128,kv_len=128,head_dim=64,causal=1",
         "batch=2,heads=8,kv_heads=2,q_len=128,kv_len=128,head_dim=128,causal=0",
         "batch=2,heads=8,kv_heads=2,q_len=1,kv_len=256,head_dim=128,causal=0",
+        # Several queries at the end of more keys: the mask is aligned at the bottom right.
+        "batch=1,heads=4,kv_heads=4,q_len=48,kv_len=160,head_dim=64,causal=1",
+        "batch=1,heads=8,kv_heads=2,q_len=77,kv_len=333,head_dim=128,causal=1",
+        # Cross attention over ragged lengths, heads that are no power of two, a long decoding step.
+        "batch=2,heads=4,kv_heads=4,q_len=300,kv_len=77,head_dim=40,causal=0",
+        "batch=1,heads=2,kv_heads=2,q_len=130,kv_len=200,head_dim=96,causal=0",
+        "batch=1,heads=32,kv_heads=8,q_len=1,kv_len=8191,head_dim=128,causal=1",
+        # A bias, alone and under a mask; a latent that is key and value.
+        "batch=3,heads=4,kv_heads=4,q_len=96,kv_len=96,head_dim=32,causal=0,bias=heads",
+        "batch=1,heads=4,kv_heads=2,q_len=50,kv_len=70,head_dim=64,causal=1,bias=heads",
+        "batch=2,heads=128,kv_heads=1,q_len=1,kv_len=500,head_dim=576,value_dim=512,shared_kv=1,causal=1",
     ],
     "memory": ["bytes=1048576"],
 }
