@@ -11,7 +11,9 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -38,7 +40,7 @@ SHARED_MEMORY_BYTES: Final = {
 INTERPRETER: Final = "interpreter"
 """The family of a CPU: Triton's interpreter, in tests. No implementation supports it, so that no run has such a row."""
 
-LIMIT_S: Final = 40.0
+LIMIT_S: Final = 30.0
 """Longest that one choice may take (ours): a row that takes minutes is taken for hung. Candidates that are not reached
 are left out, and the choice is not kept on disk."""
 LOOK_S: Final = 0.01
@@ -76,6 +78,25 @@ class Config:
 def config(warps: int, stages: int, options: tuple[tuple[str, int], ...] = (), **constants: int) -> Config:
     """`config(8, 3, block_m=128, block_n=256)`: a Config written as a launch would be."""
     return Config(tuple(constants.items()), warps, stages, options)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One call of a Triton kernel on given arguments: calling it launches and returns `output`."""
+
+    kernel: Any
+    grid: tuple[int, ...]
+    arguments: tuple[Any, ...]
+    constants: Mapping[str, Any]
+    output: Any
+
+    def __call__(self) -> Any:
+        self.kernel[self.grid](*self.arguments, **self.constants)
+        return self.output
+
+    def compile(self) -> None:
+        """Compile as a launch would, without launching."""
+        self.kernel.warmup(*self.arguments, grid=self.grid, **self.constants)
 
 
 # --- where Triton runs --------------------------------------------------------------------------------------------
@@ -126,11 +147,11 @@ def best_config(
 ) -> Config:
     """The fastest of `configs` on the device: read from disk if it was chosen before, else measured now.
 
-    `key` names the problem (kernel, case, precision), `build(config)` returns a call of it, and `source` is the module
-    that holds the kernel: a change in it makes earlier choices void. `configs` stand in the order of what is likely
-    best. One that does not compile, or asks for more than the device has, is passed over; where none works the first
-    one's error is raised. Takes seconds the first time: call it before the timed callable is returned. Where Triton
-    interprets, nothing is measured and the first one is taken.
+    `key` names the problem (kernel, case, precision). `build(config)` returns a call of it; a `Launch` is compiled
+    beside the others. `source` is the module that holds the kernel: a change in it makes earlier choices void. The
+    configs stand in the order of what is likely best; one that does not compile, or asks for more than the device has,
+    is passed over, and where none works the first one's error is raised. Takes seconds the first time: call it before
+    the timed callable is returned. Where Triton interprets, nothing is measured and the first one is taken.
     """
     if len(configs) == 1 or interpreted():
         return configs[0]
@@ -208,6 +229,7 @@ def _measured(
     errors: list[Exception] = []
     end = time.monotonic() + LIMIT_S
     with torch.cuda.device(device.torch_device):
+        compile_ahead(configs, build)
         for each in configs:
             if calls and time.monotonic() > end:
                 break
@@ -222,6 +244,24 @@ def _measured(
         if not calls:
             raise errors[0]
         return _race(calls), len(calls) + len(errors) == len(configs)
+
+
+def compile_ahead(configs: Sequence[Config], build: Callable[[Config], Callable[[], object]]) -> None:
+    """Compile what `build` makes of the configs side by side, where it is a `Launch` and this Triton can (from 3.5).
+
+    Raises nothing: what fails here fails again when it is called. Does not launch.
+    """
+    import triton
+
+    if not hasattr(triton, "AsyncCompileMode"):
+        return
+    workers = min(len(configs), os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool, triton.AsyncCompileMode(pool, ignore_errors=True):
+        for each in configs:
+            with suppress(Exception):
+                call = build(each)
+                if isinstance(call, Launch):
+                    call.compile()
 
 
 def _race(calls: dict[Config, Callable[[], object]]) -> dict[Config, float]:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import triton
 import triton.language as tl
 
-from bench.kernel import Call
 from kernels.conv.geometry import Geometry
-from kernels.triton_tuning import Config
+from kernels.triton_tuning import Config, Launch
 
 if TYPE_CHECKING:
     import torch
@@ -107,7 +106,7 @@ def convolution(
 
 def launcher(
     x: torch.Tensor, filters: torch.Tensor, y: torch.Tensor, shape: Geometry, config: Config, accumulator: str
-) -> Call:
+) -> Launch:
     """A call that writes the convolution of a case to `y` (n, k, p, q), of any layout, and returns it.
 
     x is (n, c, h, w) and lies channels-last; `filters` is (k, r, s, c/groups), contiguous. `accumulator` is the name of
@@ -129,9 +128,4 @@ def launcher(
         "accumulator": getattr(tl, accumulator),
         **config.arguments(),
     }
-
-    def call() -> torch.Tensor:
-        convolution[grid](x, filters, y, *sizes, **constants)
-        return y
-
-    return call
+    return Launch(convolution, grid, (x, filters, y, *sizes), constants, y)

@@ -11,11 +11,15 @@ from typing import Final
 
 from kernels.triton_tuning import INTERPRETER, SHARED_MEMORY_BYTES, Config, config
 
-CANDIDATES: Final = 5
+CANDIDATES: Final = 6
 """Most sizes that are tried for one shape (ours): each costs a compilation of a second or so, once."""
 EDGE: Final = 48
 """What a tile costs beyond its products, in columns for each of its rows and the other way round (ours, unmeasured):
 it ranks a large tile above small ones of the same area and is only there to choose what is tried."""
+FULL_ROWS: Final = {"sm_90": 64, "sm_100": 128}
+"""Rows that the newest matrix instruction needs (wgmma, tcgen05); a tile of fewer is made of older, slower ones."""
+SLOWER: Final = 1.6
+"""How much slower, roughly: mma.sync reaches some 60 % of an H100's rate (Luo et al., arXiv 2402.13499)."""
 SMALLEST: Final = 16
 """Least rows and columns of a tile: those of one matrix instruction."""
 AMD_OPTIONS: Final = (("matrix_instr_nonkdim", 16),)
@@ -75,7 +79,6 @@ LARGE: Final[dict[str, tuple[Tile, ...]]] = {
         (128, 256, 128, 8, 4),
         (128, 256, 128, 4, 3),
         (128, 128, 128, 4, 4),
-        (128, 128, 256, 4, 3),
         (128, 64, 128, 4, 5),
         (64, 128, 128, 4, 5),
         (64, 64, 128, 4, 5),
@@ -131,7 +134,7 @@ def candidates(family: str, product: Product, *, descriptors: bool = False) -> l
     fitting = [
         tile for tile in tiles if _suits(tile, product) and _operands(tile, family) <= SHARED_MEMORY_BYTES[family]
     ]
-    fitting = sorted(fitting, key=lambda tile: _cost(tile, product)) or [(SMALLEST, SMALLEST, 128, 4, 2)]
+    fitting = sorted(fitting, key=lambda tile: _cost(tile, family, product)) or [(SMALLEST, SMALLEST, 128, 4, 2)]
     if not descriptors:
         return [_config(tile, family, product) for tile in fitting[:CANDIDATES]]
     moved = [each for tile in fitting for each in _by_descriptor(tile, family, product)]
@@ -185,8 +188,9 @@ def _next_power(size: int) -> int:
     return max(SMALLEST, 1 << (size - 1).bit_length())
 
 
-def _cost(tile: Tile, product: Product) -> float:
+def _cost(tile: Tile, family: str, product: Product) -> float:
     """Full waves over the device, times what a tile costs: its products, and its edges' loads."""
     rows, columns, *_ = tile
     tiles = product.count * ceil(product.m / rows) * ceil(product.n / columns)
-    return ceil(tiles / product.units) * (rows * columns + EDGE * (rows + columns))
+    slower = SLOWER if rows < FULL_ROWS.get(family, 0) else 1.0
+    return ceil(tiles / product.units) * (slower * rows * columns + EDGE * (rows + columns))

@@ -62,7 +62,7 @@ class TritonProducts:
         supports=_fp16_reason,
     )
     def triton_accumulate_fp16(self, inputs: Inputs) -> Call:
-        """The same with sums kept in FP16: twice as fast on NVIDIA's consumer cards, and rated apart."""
+        """The same with sums kept in FP16, for which NVIDIA's consumer cards have a higher rating of their own."""
         return build(inputs, "fp16")
 
 

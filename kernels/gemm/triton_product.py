@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import triton
 import triton.language as tl
 
-from bench.kernel import Call
-from kernels.triton_tuning import Config
+from kernels.triton_tuning import Config, Launch
 
 if TYPE_CHECKING:
     import torch
@@ -213,7 +212,7 @@ def launcher(
     accumulator: str,
     scales: tuple[torch.Tensor, torch.Tensor] | None = None,
     units: int = 1,
-) -> Call:
+) -> Launch:
     """A call that writes a·b to `c` and returns it: a (…, m, k), b (…, k, n) and contiguous c (…, m, n), with the same
     leading batch or none.
 
@@ -243,7 +242,7 @@ def _pointer_call(
     config: Config,
     common: dict[str, Any],
     units: int,
-) -> Call:
+) -> Launch:
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
     batch = a.shape[0] if a.dim() == 3 else 1
     stride_ab, stride_bb = (tensor.stride(0) if tensor.dim() == 3 else 0 for tensor in (a, b))
@@ -251,12 +250,7 @@ def _pointer_call(
     sizes = {"block_m": m, "block_n": n, "block_k": k}
     even = all(size % config[name] == 0 for name, size in sizes.items())
     grid = (batch * triton.cdiv(m, config["block_m"]) * triton.cdiv(n, config["block_n"]),)
-
-    def call() -> torch.Tensor:
-        product[grid](a, b, c, *scales, m, n, k, *strides, even=even, **common)
-        return c
-
-    return call
+    return Launch(product, grid, (a, b, c, *scales, m, n, k, *strides), {"even": even, **common}, c)
 
 
 def _descriptor_call(
@@ -267,7 +261,7 @@ def _descriptor_call(
     config: Config,
     common: dict[str, Any],
     units: int,
-) -> Call:
+) -> Launch:
     from triton.tools.tensor_descriptor import TensorDescriptor
 
     m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
@@ -284,14 +278,8 @@ def _descriptor_call(
         TensorDescriptor.from_tensor(c, [block_m, block_n // config["halves"]]),
     )
     programs = min(units, triton.cdiv(m, block_m) * triton.cdiv(n, block_n))
-
-    def call() -> torch.Tensor:
-        product_by_descriptor[(programs,)](
-            *described, *scales, m, n, k, trans_a=trans_a, trans_b=trans_b, programs=programs, **common
-        )
-        return c
-
-    return call
+    constants = {"trans_a": trans_a, "trans_b": trans_b, "programs": programs, **common}
+    return Launch(product_by_descriptor, (programs,), (*described, *scales, m, n, k), constants, c)
 
 
 def describable(a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> bool:

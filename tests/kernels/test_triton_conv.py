@@ -29,7 +29,7 @@ LAYERS = [
     {"n": 1, "c": 1, "h": 20, "w": 40, "k": 8, "r": 5, "s": 20, "stride": 2},
     {"n": 1, "c": 64, "h": 1, "w": 1, "k": 3, "r": 1, "s": 1},
 ]
-EXTREME = {"n": 1, "c": 192, "h": 8, "w": 8, "k": 8, "padding": 1, "r": 5, "s": 5}
+EXTREME = {"n": 1, "c": 192, "h": 6, "w": 6, "k": 8, "padding": 1, "r": 5, "s": 5}
 """4800 terms of ±128²: beyond what FP32 holds exactly."""
 
 
@@ -45,7 +45,7 @@ def tasks() -> list[dict[str, Any]]:
         made.append({"name": f"{precision} {named(case)}", "kernel": "conv", "case": case, "precision": precision})
     bf16 = {**LAYERS[1], "layout": "nhwc"}
     made.append({"name": f"bf16 {named(bf16)}", "kernel": "conv", "case": bf16, "precision": "bf16"})
-    for layout, fill in product(("nhwc", "nchw"), ("lowest", "lowest and highest")):
+    for layout, fill in (("nhwc", "lowest"), ("nchw", "lowest and highest")):
         case = {**EXTREME, "layout": layout}
         name = f"int8 {named(case)} {fill}"
         made.append({"name": name, "kernel": "conv", "case": case, "precision": "int8", "fill": fill})
