@@ -111,16 +111,18 @@ class _Session:
         return settled
 
     def screened_and_confirmed(self, settled: Settled) -> dict[SeriesKey, SeriesVerdict]:
-        """Every series by a first set of pairs; what these call or leave open, by twice as many fresh ones."""
+        """Every series by a first set of pairs; what these call or leave open, by twice as many fresh ones.
+
+        What stands out only then is a candidate too, and confirmed in its turn: where launches scatter widely nearly
+        all of a suite is measured again, and of hundreds some would stand out by chance.
+        """
         limits = settled.thresholds
         screen, count = {key: Pairs() for key in settled.rows}, self.settings.launches
         self._measure("screening", settled, list(screen), screen, count, count)
         found = {key: judged(key.text, each, limits[key], "screen") for key, each in screen.items()}
-        candidates = [key for key, one in found.items() if one.verdict in ("regression", "improvement")]
         again = [key for key, one in found.items() if self._worth_another_look(one, limits[key])]
-        if not candidates and not again:
-            return found
-        return found | self._confirmed({key: found[key] for key in candidates}, again, settled)
+        found |= self._confirmed(_called(found), again, settled)
+        return found | self._confirmed(_called({key: found[key] for key in again}), (), settled)
 
     def _confirmed(
         self, candidates: Mapping[SeriesKey, SeriesVerdict], again: Sequence[SeriesKey], settled: Settled
@@ -221,6 +223,11 @@ class _Session:
         visible = cannot_see_below(noises[key], self.settings.launches, threshold=settled.thresholds[key])
         of_what = f" (the middle of {len(noises)} series)" if len(noises) > 1 else ""
         self.observer.message(source + what_can_be_seen(noises[key], visible) + of_what)
+
+
+def _called(found: Mapping[SeriesKey, SeriesVerdict]) -> dict[SeriesKey, SeriesVerdict]:
+    """Those that stand out: candidates."""
+    return {key: one for key, one in found.items() if one.verdict in ("regression", "improvement")}
 
 
 def _of_two_looks(one: SeriesVerdict) -> SeriesVerdict:

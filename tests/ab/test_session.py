@@ -64,6 +64,15 @@ def test_what_the_first_half_of_the_fresh_pairs_leaves_open_gets_the_second() ->
     assert {2 + 16 + 16, 2 + 16 + 32} <= lengths
 
 
+def test_what_stands_out_only_when_measured_again_is_confirmed_too() -> None:
+    lengths: dict[int, set[str]] = {}
+    for seed in range(60):
+        machine = Machine({"gemm": 1.13}, noise=0.05, seed=seed)
+        (gemm,) = judged(machine).series
+        lengths.setdefault(len(machine.order), set()).add(gemm.verdict)
+    assert "regression" in lengths[2 + 16 + 32 + 16], "left open, then called, then confirmed at the half-way look"
+
+
 def test_a_faster_side_is_an_improvement_and_no_failure() -> None:
     found = judged(Machine({"gemm": 0.8}, noise=0.005))
     assert [one.verdict for one in found.series] == ["improvement"]
