@@ -54,14 +54,15 @@ def test_what_is_called_was_measured_twice_and_the_second_time_alone() -> None:
 
 
 def test_what_the_first_half_of_the_fresh_pairs_leaves_open_gets_the_second() -> None:
-    lengths = set()
-    for seed in range(40):
-        machine = Machine({"gemm": 1.1}, noise=0.03, seed=seed)
+    looks: dict[int, set[str]] = {}
+    for seed in range(60):
+        machine = Machine({"gemm": 1.13}, noise=0.05, seed=seed)
         (gemm,) = judged(machine).series
-        lengths.add(len(machine.order))
-        if gemm.verdict == "regression":
-            assert gemm.base_launches in (8, 16) and gemm.p is not None and gemm.p <= 0.05
-    assert {2 + 16 + 16, 2 + 16 + 32} <= lengths
+        if len(machine.order) in (2 + 16 + 16, 2 + 16 + 32):
+            looks.setdefault(gemm.base_launches, set()).add(gemm.verdict)
+            assert gemm.verdict != "regression" or (gemm.p is not None and gemm.p <= 0.05)
+    assert looks[8] == {"regression"}, "nothing is given up half-way"
+    assert "regression" in looks[16]
 
 
 def test_what_stands_out_only_when_measured_again_is_confirmed_too() -> None:
