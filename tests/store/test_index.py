@@ -312,6 +312,17 @@ def test_a_store_that_does_not_exist_holds_nothing_and_is_not_made(tmp_path: Pat
     assert not (tmp_path / "absent").exists()
 
 
+def test_what_killed_processes_left_is_swept_away_and_nothing_else(store: Path) -> None:
+    old, young, foreign = (store / name for name in (f".{'a' * 16}.tmp", f".{'b' * 16}.tmp", ".mine.tmp"))
+    for path in (old, young, foreign):
+        path.touch()
+    for path in (old, foreign):
+        os.utime(path, (0, 0))
+    ids(store)
+    assert not old.exists()
+    assert young.exists() and foreign.exists()
+
+
 # --- what else lies in the folder -------------------------------------------------------------------------------------
 
 
