@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.runs:
         raise UsageError("RUN: is missing; name a run file, a folder, or a run of the store such as latest")
     options = _options(form, args)
-    comparison = _comparison(args.runs) if form.compared or len(args.runs) == 1 else None
+    comparison = _comparison(args.runs[0]) if len(args.runs) == 1 else None
     if comparison is not None:
         made = registry.export_comparison(form, comparison, options)
     else:
@@ -104,12 +104,11 @@ def _options(form: Format, args: argparse.Namespace) -> ExportOptions:
     return ExportOptions(ops_from=args.ops_from, room_bytes=room)
 
 
-def _comparison(references: list[str]) -> Comparison | None:
+def _comparison(reference: str) -> Comparison | None:
     """The comparison that is meant, where it is one: a document that `compare --format json` printed."""
     from bench.interop import comparison
 
-    (reference, *others) = references
-    if reference != STANDARD_OUTPUT and (others or not Path(reference).is_file()):
+    if reference != STANDARD_OUTPUT and not Path(reference).is_file():
         return None
     try:
         data = sys.stdin.buffer.read() if reference == STANDARD_OUTPUT else Path(reference).read_bytes()
