@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kernels.triton_tuning import SHARED_MEMORY_BYTES
-from tests.kernels.triton_compiler import compiled
+from tests.kernels.triton_compiler import FP16_SUMS, compiled
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +31,9 @@ WANTED: dict[str, tuple[dict[str, Any], str, dict[str, Any], str, str, set[str]]
     "A100 int8, ragged": (A100, "gemm", RAGGED, "int8", "sm_80", {"mma.sync"}),
     "A100 int8 convolution": (A100, "conv", LAYER, "int8", "sm_80", {"mma.sync"}),
     "L40S fp8": (L40S, "gemm", SQUARE, "fp8", "sm_89", {"mma.sync"}),
+    "L40S fp16, sums in fp16": (L40S, "gemm", SQUARE, "fp16", "sm_89", {"mma.sync", FP16_SUMS}),
+    "H100 fp16, sums in fp16": (H100, "gemm", SQUARE, "fp16", "sm_90", {"wgmma.mma_async", FP16_SUMS}),
+    "H100 fp16": (H100, "gemm", SQUARE, "fp16", "sm_90", {"wgmma.mma_async"}),
     "H100 bf16": (H100, "gemm", LINEAR, "bf16", "sm_90", {"wgmma.mma_async", "cp.async.bulk.tensor"}),
     "H100 int8": (H100, "gemm", SQUARE, "int8", "sm_90", {"wgmma.mma_async", "cp.async.bulk.tensor"}),
     "H100 fp8": (H100, "gemm", SQUARE, "fp8", "sm_90", {"wgmma.mma_async", "cp.async.bulk.tensor"}),
@@ -50,7 +53,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the compiler makes of the first candidate of each."""
     pytest.importorskip("triton", reason="Triton is not installed: its compiler is what is asked here")
     tasks = [
-        {"name": name, "device": device, "kernel": kernel, "case": case, "precision": precision, "most": 1}
+        {"name": name, "device": device, "kernel": kernel, "case": case, "precision": precision}
+        | {"implementation": "triton-accumulate-fp16" if "sums" in name else "triton", "most": 1}
         for name, (device, kernel, case, precision, _, _) in WANTED.items()
     ]
     return compiled(tasks, tmp_path_factory.mktemp("triton"))
@@ -63,3 +67,4 @@ def test_a_kernel_compiles_fits_and_uses_the_matrix_units(answers: dict[str, Any
     (made,) = answer
     assert 0 < made["shared"] <= SHARED_MEMORY_BYTES[family]
     assert instructions <= set(made["found"]), made
+    assert (FP16_SUMS in made["found"]) == ("sums in fp16" in name)

@@ -2,8 +2,8 @@
 
 The interpreter is lenient: it runs what no compiler takes, and knows neither shared memory nor matrix instructions.
 Tests call `compiled`; run as a script, it reads tasks and writes answers as JSON. A task is {"name", "device" (fields
-of a DeviceView), "kernel", "case", "precision", "most" (candidates to compile)}; its answer is a list of
-{"constants", "shared", "found" (matrix and copy instructions)}, one for each candidate, or {"raised"}.
+of a DeviceView), "kernel", "implementation", "case", "precision", "most" (candidates to compile)}; its answer is a
+list of {"constants", "shared", "found" (of `INSTRUCTIONS`)}, one for each candidate, or {"raised"}.
 """
 
 from __future__ import annotations
@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Any
 
 TIMEOUT_S = 570.0
-INSTRUCTIONS = ("wgmma.mma_async", "mma.sync", "tcgen05.mma", "cp.async.bulk.tensor", "v_mfma", "v_wmma")
+INSTRUCTIONS = (
+    "wgmma.mma_async",
+    "mma.sync",
+    "tcgen05.mma",
+    "cp.async.bulk.tensor",
+    "v_mfma",
+    "v_wmma",
+    ".f16.f16.f16",
+)
+"""The last is how NVIDIA's instructions name FP16 sums of FP16 products."""
 
 
 def compiled(tasks: Sequence[dict[str, Any]], cache: Path) -> dict[str, Any]:
@@ -99,7 +108,7 @@ def _answer(task: dict[str, Any], number: int, kept: list[Any]) -> list[dict[str
 
     for module in (triton_gemm, triton_conv):
         module.best_config = compile_instead
-    kernel.implementations()["triton"].build(kernel, Inputs(case, task["precision"], view, tensors))
+    kernel.implementations()[task["implementation"]].build(kernel, Inputs(case, task["precision"], view, tensors))
     return answer
 
 
