@@ -37,6 +37,9 @@ SHARED_MEMORY_BYTES: Final = {
     "gfx12": 64 * 1024,
 }
 
+CDNA: Final = ("gfx908", "gfx90a", "gfx94", "gfx95")
+"""Those of gfx9 that have matrix instructions: MI100 and newer, not Vega."""
+
 INTERPRETER: Final = "interpreter"
 """The family of a CPU: Triton's interpreter, in tests. No implementation supports it, so that no run has such a row."""
 
@@ -110,7 +113,9 @@ def family(device: DeviceView) -> str:
     if device.type != "cuda":
         return ""
     if device.vendor == "amd":
-        return next((name for name in ("gfx9", "gfx11", "gfx12") if device.architecture.startswith(name)), "")
+        if device.architecture.startswith(CDNA):
+            return "gfx9"
+        return next((name for name in ("gfx11", "gfx12") if device.architecture.startswith(name)), "")
     major, minor = cuda_capability(device)
     if major == 8:
         return "sm_89" if minor == 9 else "sm_86" if minor == 6 else "sm_80"
@@ -129,7 +134,7 @@ def triton_reason(device: DeviceView) -> str:
     if interpreted():
         return "TRITON_INTERPRET is set: Triton's interpreter computes on the CPU, and there is nothing to measure"
     if not family(device):
-        return "Triton's matrix products need compute capability 8.0 or newer, or AMD's gfx9, gfx11 or gfx12"
+        return "Triton's matrix products need compute capability 8.0 or newer, or AMD's CDNA, RDNA 3 or RDNA 4"
     if importlib.util.find_spec("triton") is None:
         return "Triton is not installed"
     return ""

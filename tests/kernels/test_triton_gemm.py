@@ -122,6 +122,8 @@ def with_triton(monkeypatch: pytest.MonkeyPatch) -> None:
         (T4, ""),
         (MI300X, "gfx9"),
         (MI250X, "gfx9"),
+        (replace(MI300X, architecture="gfx906"), ""),
+        (replace(MI300X, architecture="gfx1030"), ""),
         (RX_7900, "gfx11"),
         (RX_9070, "gfx12"),
     ],
