@@ -11,6 +11,7 @@ where it does not. The store is removed afterwards, unless --folder names its pl
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import resource
 import subprocess
@@ -45,19 +46,20 @@ def main() -> int:
     if options.folder is None:
         with tempfile.TemporaryDirectory(prefix="bench-store-") as folder:
             write(Path(folder), *size)
-            return measure(Path(folder), *size)
+            return measure(Path(folder), *size[1:])
     if not options.folder.exists():
         options.folder.mkdir(parents=True)
         write(options.folder, *size)
-    return measure(options.folder, *size)
+    return measure(options.folder, *size[1:])
 
 
-def measure(folder: Path, runs: int, series: int, samples: int) -> int:
+def measure(folder: Path, series: int, samples: int) -> int:
     """Time and print; the exit code."""
-    size_bytes = sum(path.stat().st_size for path in folder.glob("*.jsonl"))
+    sizes_bytes = [path.stat().st_size for path in folder.glob("*.jsonl")]
     for path in folder.glob(".index*"):
         path.unlink()
-    print(f"{runs} run files of {series} rows with {samples} samples each: {size_bytes / 1e9:.2f} GB")
+    runs, total_bytes = len(sizes_bytes), sum(sizes_bytes)
+    print(f"{runs} run files of {series} rows with {samples} samples each: {total_bytes / 1e9:.2f} GB")
     place = location(folder)
     timed("index made", lambda: opened(place))
     index_bytes = sum(path.stat().st_size for path in folder.glob(".index*"))
@@ -86,10 +88,10 @@ def opened(place: Location) -> int:
 
 
 def timed(what: str, call: Callable[[], T], counted: str = "") -> float:
-    """Seconds that a call takes, printed with those of them that this process computed, and with what it counted."""
-    started, computing = time.perf_counter(), time.process_time()
+    """Seconds that a call takes, printed with those of processor time, its processes' included, and what it counted."""
+    started, computing = time.perf_counter(), sum(os.times()[:4])
     result = call()
-    taken_s, computed_s = time.perf_counter() - started, time.process_time() - computing
+    taken_s, computed_s = time.perf_counter() - started, sum(os.times()[:4]) - computing
     counted = f"   {result} {counted}" if counted else ""
     print(f"{what:<40}{taken_s:10.2f} s{computed_s:10.2f} s of processor{counted}", flush=True)
     return taken_s
