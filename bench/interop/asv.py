@@ -241,5 +241,5 @@ def _listed(node: reading.Node) -> list[reading.Node]:
 
 def _unit(name: str, given: str | None) -> str:
     """What a benchmark is measured in, by asv's rule: how its function's name begins."""
-    function = OURS.sub("time_call", name).rpartition(".")[2]
+    function = "time_call" if OURS.fullmatch(name) else name.rpartition(".")[2]
     return next((unit for prefix, unit in PREFIX_UNIT.items() if function.startswith(prefix)), given or "unknown")

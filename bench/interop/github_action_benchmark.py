@@ -18,7 +18,7 @@ UNITS: Final[dict[model.Unit, tuple[str, float]]] = {
     "B/s": ("GB/s", 1e9),
 }
 """Always the same unit: the tool compares values, and does not look at their units."""
-PREFIX: Final = re.compile(r"\s*window\.BENCHMARK_DATA\s*=\s*")
+PREFIX: Final = re.compile(r"window\.BENCHMARK_DATA\s*=")
 EXTRA_MEAN: Final = re.compile(r"mean: (\d+(?:\.\d*)?(?:e[+-]?\d+)?) (\w{1,10})", re.IGNORECASE)
 EXTRA_ROUNDS: Final = re.compile(r"rounds: (\d{1,15})\b")
 RANGE_STDDEV: Final = re.compile(r"stddev: (\d+(?:\.\d*)?(?:e[+-]?\d+)?)", re.IGNORECASE)
@@ -38,8 +38,9 @@ def export(runs: Sequence[records.RunFile], options: ExportOptions) -> Export:
 
 def read(data: bytes, origin: Origin) -> list[Imported]:
     """A run for each entry of a history (data.js, with or without its first words), or one for a custom file."""
-    text = reading.text_of(data)
-    document = reading.parsed(PREFIX.sub("", text, count=1).rstrip().removesuffix(";"))
+    text = reading.text_of(data).strip()
+    prefix = PREFIX.match(text)
+    document = reading.parsed(text[prefix.end() if prefix else 0 :].removesuffix(";"))
     if isinstance(document.value, list):
         builder = Builder(origin, Head())
         for node in document.items():

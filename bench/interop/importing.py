@@ -169,7 +169,7 @@ def finished(builders: Sequence[Builder], content: bytes) -> list[Imported]:
     reading.limit_rows(sum(len(one.rows) for one in builders))
     rows = [row for one in builders for row in one.rows]
     if not any(row.status in records.USABLE for row in rows):
-        first = f"; {rows[0].kernel}: {rows[0].reason}" if rows else ""
+        first = f"; {reading.short(rows[0].kernel)}: {reading.short(rows[0].reason)}" if rows else ""
         raise UnavailableError(f"the file: has no benchmark with a time or rate ({len(rows)} without{first})")
     return [one.build(content, number) for number, one in enumerate(builders) if one.rows]
 

@@ -21,7 +21,8 @@ UNIT: Final = " (s)"
 TIME_NAMES: Final = ("time", "date", "timestamp", "datetime")
 """Names of the time column in others' files; the names of attributes are below."""
 ATTRIBUTE_NAMES: Final = ("commit", "branch", "run", "run_id", "version", "test", "test_id", "hash")
-UNIT_OF_COLUMN: Final = re.compile(r"(?P<name>.*?)\s*(?:\((?P<round>[^()]{1,20})\)|\[(?P<square>[^\[\]]{1,20})\])")
+BRACKETS: Final = {")": "(", "]": "["}
+"""What a column's unit stands in, behind its name."""
 SUFFIX: Final = re.compile(r".+_(?P<unit>s|ms|us|ns|sec|msec|usec|nsec|seconds)")
 
 
@@ -75,11 +76,9 @@ def _is_attribute(name: str, time: str) -> bool:
 
 def _metric(column: str, given: str | None) -> tuple[str, str]:
     """A column's series and unit."""
-    found = UNIT_OF_COLUMN.fullmatch(column)
-    if found is not None and found["name"]:
-        unit = found["round"] or found["square"]
-        if units.parse(unit) is not None:
-            return found["name"], unit
+    name, opening, rest = column.rpartition(BRACKETS.get(column[-1:], "\0"))
+    if opening and name.strip() and units.parse(rest[:-1]) is not None:
+        return name.rstrip(), rest[:-1]
     suffix = SUFFIX.fullmatch(column)
     return column, suffix["unit"] if suffix else given or "unknown"
 

@@ -19,6 +19,8 @@ DECIMAL: Final = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "p": 1e15}
 BINARY: Final = {"ki": 2.0**10, "mi": 2.0**20, "gi": 2.0**30, "ti": 2.0**40}
 PER_CALL: Final = re.compile(r"\s*(?:/|per )\s*(?:iter|iteration|op|operation|call|run)s?$", re.IGNORECASE)
 """What Go, Rust and others put behind a time: "ns/op", "ns/iter"."""
+LONGEST: Final = 40
+"""Characters of a unit: patterns are slow on what is long and none."""
 RATE: Final = re.compile(
     r"(?P<prefix>[kmgtp]i?)?(?:"
     r"(?P<operations>flops|flop/s|flop/sec|ops(?!/)|op/s)"
@@ -39,6 +41,8 @@ class Unit:
 
 def parse(text: str) -> Unit | None:
     """The unit that a text names; None for one that is neither a time nor a rate."""
+    if len(text) > LONGEST:
+        return None
     word = PER_CALL.sub("", text.strip()).strip()
     # Case is kept apart only where it means something: "Ms" would be megaseconds, which nobody writes.
     seconds = SECONDS.get(word.lower())

@@ -92,3 +92,18 @@ def test_a_product_of_parameters_that_is_larger_than_the_file_is_refused() -> No
 def test_impossible_dates_are_named(date: object) -> None:
     document = {"datetime": date, "benchmarks": [{"name": "a", "stats": {"median": 1}}]}
     assert refused(dumped(document), "pytest-benchmark").startswith("datetime: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("github-action-benchmark", b"\n" * 2_000_000),
+        ("github-action-benchmark", b'[{"name":"a","value":1,"unit":"' + b" " * 900 + b'x"}' + b"]"),
+        ("otava", b"time," + b",".join(b"%d" % n + b" " * 900 + b"x" for n in range(500)) + b"\n1" + b",1" * 500),
+        ("asv", dumped({"version": 2, "results": {f"{n}" + ".time_callx" * 90: [[1], []] for n in range(500)}})),
+        ("pytest-benchmark", dumped({"benchmarks": [], "datetime": " " * 5_000_000 + "x"})),
+    ],
+)
+def test_what_is_long_takes_no_longer_than_it_is(name: str, data: bytes) -> None:
+    """Patterns that look for a beginning in every place would take hours; this would be a hang."""
+    refused(data, name)
