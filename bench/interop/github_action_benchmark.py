@@ -82,7 +82,8 @@ def _one(point: Point, run: records.RunFile, value: float, unit: str, spread: fl
 
 def _entry(origin: Origin, suite: str, point: reading.Node) -> Builder:
     commit = point.get("commit")
-    head = Head(started=reading.moment(point.get("date")), details={"suite": suite})
+    # Suites are often machines ("Linux", "GPU") with benchmarks of the same names: each is a class of its own.
+    head = Head(started=reading.moment(point.get("date")), device_name=f"suite {suite}", details={"suite": suite})
     if not commit.missing:
         head.git = {"commit": commit.get("id").text(), "branch": None, "dirty": False}
     tool = point.get("tool").text() or ""

@@ -91,6 +91,7 @@ def test_a_history_is_a_run_for_each_entry(prefix: bytes) -> None:
     first, second = imported("github-action-benchmark", prefix + dumped(seeds.GAB_HISTORY) + b";\n")
     assert first.run.run.started == "2021-06-11T15:44:20+00:00"
     assert (first.run.run.git or {})["commit"] == seeds.COMMIT
+    assert first.run.devices[0].name == "suite Benchmark", "suites are often machines, and are not mixed"
     (row,) = first.run.measurements
     assert row.time is not None
     assert (row.time.median_s, row.time.mean_s, row.time.stdev_s, row.time.samples) == (4.0, 4.0005, 0.05, 5)
