@@ -5,7 +5,7 @@ A program's sums are whole tiles of 16 × 16 of the output, one after the other,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import triton
 import triton.language as tl
@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     import torch
 
 TILE: Final = tl.constexpr(EDGE)
+UNROLL: Final = tl.constexpr(16)
+"""Multiply-adds into each sum per turn of the loop: its own few instructions take issue slots of the same scheduler. It
+divides every length."""
 
 
 @triton.jit
 def _dots(
-    a: Any,
-    b: Any,
-    out: Any,
-    steps: Any,
+    a: tl.tensor,
+    b: tl.tensor,
+    out: tl.tensor,
+    steps: tl.tensor,
     accumulator: tl.constexpr,
     tf32: tl.constexpr,
     rows: tl.constexpr,
@@ -34,13 +37,14 @@ def _dots(
 ) -> None:
     """One program: rows × columns sums, to each of which every step adds `depth` times its product.
 
-    The operands are loaded once, and no step can be left out or moved: each takes the sums of the one before.
+    No step can be left out or moved: each takes the sums of the one before. The operands are spread from vectors, and
+    not loaded as tiles, so that mma.sync and MFMA find them in registers: a tile would be read from shared memory again
+    in every step.
     """
     i = tl.arange(0, rows)
     j = tl.arange(0, columns)
-    k = tl.arange(0, depth)
-    x = tl.load(a + (i % TILE)[:, None] + 0 * k[None, :])
-    y = tl.load(b + (j % TILE)[None, :] + 0 * k[:, None])
+    x = tl.broadcast_to(tl.load(a + i % TILE)[:, None], (rows, depth))
+    y = tl.broadcast_to(tl.load(b + j % TILE)[None, :], (depth, columns))
     total = tl.zeros((rows, columns), dtype=accumulator)
     for _ in range(steps):
         if tf32:
@@ -53,7 +57,7 @@ def _dots(
 
 
 @triton.jit
-def _multiply_adds(a: Any, b: Any, out: Any, steps: Any, sums: tl.constexpr) -> None:
+def _multiply_adds(a: tl.tensor, b: tl.tensor, out: tl.tensor, steps: tl.tensor, sums: tl.constexpr) -> None:
     """One program: `sums` sums, to each of which every step adds its product.
 
     `tl.fma`, and not x * y + total: the product would be the same in every step, and only the addition be repeated.
@@ -62,8 +66,9 @@ def _multiply_adds(a: Any, b: Any, out: Any, steps: Any, sums: tl.constexpr) -> 
     x = tl.load(a + i // TILE % TILE)
     y = tl.load(b + i % TILE)
     total = tl.zeros((sums,), dtype=out.dtype.element_ty)
-    for _ in range(steps):
-        total = tl.fma(x, y, total)
+    for _ in range(steps // UNROLL):
+        for _ in tl.static_range(UNROLL):
+            total = tl.fma(x, y, total)
     tl.store(out + tl.program_id(0).to(tl.int64) * sums + i, total)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -439,33 +439,52 @@ def test_a_wrong_case_names_what_is_wrong(text: str, message: str) -> None:
 
 # --- Triton -------------------------------------------------------------------------------------------------------
 
-INTERPRETED = """
-import sys
-import torch
-from kernels.peak import Peak
-from tests.kernels.checks import made, output_of
-for precision in sys.argv[1:]:
-    inputs = made(Peak(), {"chains": 12288, "length": 2048}, precision)
-    name = "triton-fma" if precision in ("fp64", "fp32") else "triton-dot"
-    print(precision, torch.equal(output_of(Peak(), inputs, name).double(), Peak().reference(inputs)))
-"""
+INSTRUCTIONS = {
+    ("sm_80", "fp16"): "mma.sync",
+    ("sm_80", "int8"): "mma.sync",
+    ("sm_90", "bf16"): "wgmma.mma_async",
+    ("sm_90", "tf32"): "wgmma.mma_async",
+    ("sm_90", "fp8"): "wgmma.mma_async",
+    ("sm_90", "fp32"): "fma.rn.f32",
+    ("sm_90", "fp64"): "fma.rn.f64",
+    ("sm_100", "fp16"): "tcgen05.mma",
+    ("gfx942", "fp16"): "v_mfma",
+    ("gfx942", "int8"): "v_mfma",
+}
 
 
-def test_tritons_loops_are_exact_in_the_interpreter(absent: Absent, checkout: Path) -> None:
+@pytest.fixture
+def apart(absent: Absent, checkout: Path) -> Callable[..., Any]:
+    """`apart(command, arguments…, interpret=…)`: what tests/kernels/peak_triton.py answers, in a process of its own."""
     if importlib.util.find_spec("triton") is None:
         absent("triton", "Triton is not installed")
-    # Not bf16: this interpreter multiplies its bits as if they were integers.
-    wanted = [precision for precision in Peak.precisions if precision != "bf16"]
-    done = subprocess.run(
-        [sys.executable, "-c", INTERPRETED, *wanted],
-        cwd=checkout,
-        env={**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": str(checkout)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.stdout.split() == [word for precision in wanted for word in (precision, "True")], done.stderr
+
+    def ask(*arguments: str, interpret: str) -> Any:
+        done = subprocess.run(
+            [sys.executable, str(checkout / "tests" / "kernels" / "peak_triton.py"), *arguments],
+            env={**os.environ, "TRITON_INTERPRET": interpret},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return ask
+
+
+@pytest.mark.slow
+def test_tritons_loops_are_exact_in_the_interpreter(apart: Callable[..., Any]) -> None:
+    answers = apart("interpret", *Peak.precisions, interpret="1")
+    assert answers == dict.fromkeys(Peak.precisions, True)
+
+
+@pytest.mark.slow
+def test_tritons_loops_compile_for_gpus_that_are_not_here_and_use_their_units(apart: Callable[..., Any]) -> None:
+    answers = apart("compile", json.dumps(list(INSTRUCTIONS)), interpret="0")
+    for (key, instruction), found in zip(INSTRUCTIONS.items(), answers, strict=True):
+        assert any(word.startswith(instruction) for word in found), (key, found)
 
 
 @pytest.mark.parametrize("device", [H100, MI300X, replace(H100, capability=(8, 0)), replace(H100, capability=(12, 0))])
