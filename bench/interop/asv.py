@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from math import prod
 from typing import Any, Final
 
@@ -120,7 +119,7 @@ def _machine_params(run: records.RunFile, machine: str) -> dict[str, str]:
 def _results(
     run: records.RunFile, found: Sequence[Point], commit: str, machine: str, environment: str
 ) -> dict[str, Any]:
-    started_ms = round(datetime.fromisoformat(run.run.started).timestamp() * 1000)
+    started_ms = round(model.started_s(run) * 1000)
     return {
         "commit_hash": commit,
         "env_name": environment,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from math import isfinite
 from typing import Final
 
@@ -44,14 +43,11 @@ def export_comparison(one: comparison.Comparison, options: ExportOptions) -> Exp
 def of_run(run: records.RunFile) -> list[Family]:
     """A run's metrics; a series without a usable time has a 0 in bench_kernel_usable and no figures."""
     found, _ = model.points(run)
-    by_name = {point.name: point for point in found}
-    usable = Family(
-        "bench_kernel_usable",
-        "1 where the series has a usable time, else 0",
-    )
+    measured = {point.name for point in found}
+    usable = Family("bench_kernel_usable", "1 where the series has a usable time, else 0")
     for name, key, _ in model.named_series(run):
         labels = {"benchmark": name, "kernel": key.kernel, "device": key.device, "dtype": key.precision}
-        usable.samples.append((labels, float(name in by_name)))
+        usable.samples.append((labels, float(name in measured)))
     families = [usable, _times(found), *_rates(found), _utilization(found), _when(run), _devices(run), _build(run)]
     return [family for family in families if family.samples]
 
@@ -130,8 +126,9 @@ def _utilization(found: Sequence[Point]) -> Family:
 
 
 def _when(run: records.RunFile) -> Family:
-    when = datetime.fromisoformat(run.run.started).timestamp()
-    return Family("bench_run_timestamp_seconds", "when the run started", unit="seconds", samples=[({}, when)])
+    when = Family("bench_run_timestamp_seconds", "when the run started", unit="seconds")
+    when.samples.append(({}, model.started_s(run)))
+    return when
 
 
 def _devices(run: records.RunFile) -> Family:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from math import isfinite
 from statistics import median
 from typing import Literal
@@ -197,6 +198,14 @@ def branch(run: records.RunFile) -> str | None:
     """The branch that was measured, where the run knows one."""
     value = (run.run.git or {}).get("branch")
     return value if isinstance(value, str) and value else None
+
+
+def started_s(run: records.RunFile) -> float:
+    """When the run started, seconds since 1970. Raises UnavailableError where its file says no time."""
+    try:
+        return datetime.fromisoformat(run.run.started).timestamp()
+    except (ValueError, OverflowError):
+        raise UnavailableError(f"run {run.run.id}: started is no time: {run.run.started[:60]!a}") from None
 
 
 def _positive(time_s: float) -> bool:

@@ -103,6 +103,12 @@ def test_bmf_has_latency_in_nanoseconds_within_its_bounds() -> None:
     assert rate["lower_value"] <= rate["value"] <= rate["upper_value"]
 
 
+@pytest.mark.parametrize("name", ["asv", "prometheus", "openmetrics"])
+def test_a_run_that_says_no_time_is_refused_where_one_is_needed(name: str) -> None:
+    with pytest.raises(UnavailableError, match="started is no time: 'yesterday'"):
+        exported(name, [a_run(started="yesterday")])
+
+
 def test_asv_needs_a_commit_and_gets_a_tree() -> None:
     with pytest.raises(UnavailableError, match="no commit"):
         exported("asv", [a_run(git=None)])
