@@ -12,6 +12,7 @@ from bench.interop.model import Export, ExportOptions, File
 
 Level = Literal["error", "warning", "notice"]
 
+LEVELS: Final[tuple[Level, ...]] = ("error", "warning", "notice")
 SHOWN_PER_LEVEL: Final = 10
 """GitHub shows so many of a level and step, and drops the others without a word."""
 OF_OUTCOME: Final[dict[junit.Outcome, Level]] = {"failure": "error", "error": "error", "skipped": "warning"}
@@ -54,9 +55,6 @@ def commands(found: Sequence[tuple[Level, str, str]]) -> bytes:
             some = [*some[: SHOWN_PER_LEVEL - 1], (f"{more} more", f"{more} more of this kind; see the job summary")]
         lines += [f"::{level} title={_property(title)}::{_message(message)}" for title, message in some]
     return writing.text_bytes("\n".join(lines)) if lines else b""
-
-
-LEVELS: Final[tuple[Level, ...]] = ("error", "warning", "notice")
 
 
 def _words(one: Verdict) -> tuple[str, str]:
