@@ -33,9 +33,10 @@ Block = tuple[int, int, int, int]
 
 MANY: Final[dict[str, tuple[Block, ...]]] = {
     # Many rows. For mma.sync: what FlashAttention 2 and Triton's tutorial on fused attention use and try.
-    "sm_80": ((128, 64, 4, 3), (128, 64, 8, 3), (128, 32, 4, 4), (64, 64, 4, 3), (128, 128, 8, 2), (64, 32, 4, 3)),
+    # At head_dim 128 four warps spill with 128 rows (6 KB a thread, by the compiler's own report), eight hardly do.
+    "sm_80": ((128, 64, 8, 3), (64, 64, 4, 3), (128, 32, 8, 3), (128, 64, 4, 3), (128, 128, 8, 2), (64, 32, 4, 3)),
     # A hundred KiB of shared memory instead of 164.
-    "sm_89": ((128, 64, 4, 2), (128, 32, 4, 3), (128, 64, 8, 2), (64, 64, 4, 2), (64, 32, 4, 3), (64, 32, 4, 2)),
+    "sm_89": ((128, 64, 8, 2), (64, 64, 4, 2), (128, 32, 8, 3), (128, 64, 4, 2), (64, 32, 4, 3), (64, 32, 4, 2)),
     # wgmma takes 64 rows a warp group: two groups of one block's rows.
     "sm_90": ((128, 128, 8, 2), (128, 64, 8, 3), (128, 64, 4, 3), (128, 128, 8, 3), (64, 64, 4, 3), (64, 128, 4, 2)),
     # tcgen05 takes 128 rows.
@@ -49,6 +50,9 @@ MANY["gfx12"] = MANY["gfx11"]
 
 SMALL: Final[tuple[Block, ...]] = ((64, 32, 4, 2), (64, 32, 8, 2), (32, 32, 4, 2), (32, 32, 4, 1))
 """For any architecture, after its own: FP32 and wide heads leave no room for more."""
+
+VECTOR: Final[tuple[Block, ...]] = ((64, 32, 8, 1), (32, 32, 4, 1), (64, 32, 8, 2), (32, 64, 8, 1), (16, 32, 4, 1))
+"""For FP32, whose products are multiply-adds on operands in registers: larger blocks spill, and compile for minutes."""
 
 FEW: Final[tuple[tuple[int, int, int], ...]] = (
     *((64, 4, 3), (128, 4, 2), (32, 4, 4), (64, 8, 2), (32, 8, 2), (16, 4, 2)),
@@ -70,6 +74,8 @@ class Widths:
     main: int
     rest: int
     value: int
+    reuse: bool = False
+    """Whether the first part of a key is all of its value, so that it is loaded once."""
 
     @property
     def total(self) -> int:
@@ -87,14 +93,18 @@ def widths(case: Mapping[str, int], element_bytes: int) -> Widths:
         left = max(least, _next_power(head - half))
         if left < half:
             main, rest = half, left
-    return Widths(main, rest, max(least, _next_power(case["value_dim"])))
+    value = max(least, _next_power(case["value_dim"]))
+    return Widths(main, rest, value, bool(case["shared_kv"]) and value == main == case["value_dim"])
 
 
-def candidates(family: str, case: Mapping[str, int], element_bytes: int, units: int) -> list[Config]:
+def candidates(
+    family: str, case: Mapping[str, int], element_bytes: int, units: int, *, matrix: bool = True
+) -> list[Config]:
     """The sizes to try for a case, likely best first: those that fit it and the device's shared memory, if any does.
 
     Constants of each: block_rows, block_keys, splits (shares of the keys) and transpose (1: values of 8 bits are turned
-    inside the call, for products that take them key by key). `units` are multiprocessors or compute units.
+    inside the call, for products that take them key by key). `units` are multiprocessors or compute units; `matrix` is
+    whether matrix instructions execute the products.
     """
     fit = widths(case, element_bytes)
     rows = case["q_len"] * (case["heads"] // case["kv_heads"])
@@ -106,8 +116,8 @@ def candidates(family: str, case: Mapping[str, int], element_bytes: int, units: 
         heights = dict.fromkeys((tall, SMALLEST_ROWS))  # wide heads leave no room for more than the least
         blocks: tuple[Block, ...] = tuple((height, *each) for height in heights for each in FEW)
     else:
-        blocks = tuple(dict.fromkeys((*MANY[family], *SMALL)))
-    fitting = [block for block in blocks if _fits(block, family, fit, case, element_bytes)]
+        blocks = tuple(dict.fromkeys((*MANY[family], *SMALL))) if matrix else VECTOR
+    fitting = [block for block in blocks if _fits(block, family, fit, element_bytes)]
     options = AMD_OPTIONS if family == "gfx9" else ()
     turned = (1, 0) if element_bytes == 1 and not few and not case["shared_kv"] else (0,)
     found = [
@@ -119,13 +129,13 @@ def candidates(family: str, case: Mapping[str, int], element_bytes: int, units: 
     return found[:CANDIDATES]
 
 
-def _fits(block: Block, family: str, fit: Widths, case: Mapping[str, int], element_bytes: int) -> bool:
+def _fits(block: Block, family: str, fit: Widths, element_bytes: int) -> bool:
     rows, keys, warps, stages = block
     if keys * element_bytes < SMALLEST_BYTES:
         return False
     if rows * fit.value > SUMS_PER_THREAD * warps * WARP:
         return False
-    of_keys = fit.total + (0 if case["shared_kv"] else fit.value)
+    of_keys = fit.total + (0 if fit.reuse else fit.value)
     # Queries, keys and values, and the weights on their way from one product to the other.
     shared = (stages * keys * of_keys + rows * (fit.total + keys)) * element_bytes
     return shared <= SHARED_MEMORY_BYTES[family]

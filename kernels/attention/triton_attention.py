@@ -39,7 +39,7 @@ def triton_supports(case: Case, precision: str, device: DeviceView) -> str:
 
 
 def _configs(case: Mapping[str, int], precision: str, device: DeviceView) -> list[Config]:
-    return candidates(family(device), case, PRECISIONS[precision].bits // 8, device.units)
+    return candidates(family(device), case, PRECISIONS[precision].bits // 8, device.units, matrix=precision != "fp32")
 
 
 def _fp8_reason(device: DeviceView) -> str:

@@ -389,7 +389,7 @@ def _launch(inputs: Inputs, config: Config, *, mixed: bool) -> _Launch:
         "value_width": fit.value,
         "causal": bool(c["causal"]) and c["q_len"] > 1,  # a single query sees every key
         "biased": bool(c["bias"]),
-        "reuse": bool(c["shared_kv"]) and fit.value == fit.main == c["value_dim"],
+        "reuse": fit.reuse,
         "mixed": mixed,
         "how": how,
         "input_precision": "tf32" if inputs.precision == "tf32" else "ieee",

@@ -47,7 +47,9 @@ def test_every_block_size_that_compiles_is_right(
     generator = torch.Generator().manual_seed(11)
     inputs = Inputs(case, precision, device, KERNEL.inputs(case, precision, device, "normal", generator))
     expected = prepare(KERNEL, inputs, 1)
-    configs = candidates(family(device), integers(case), PRECISIONS[precision].bits // 8, device.units)
+    element_bytes = PRECISIONS[precision].bits // 8
+    matrix = precision != "fp32"
+    configs = candidates(family(device), integers(case), element_bytes, device.units, matrix=matrix)
     right = 0
     with torch.inference_mode(), strict.precision_mode(precision):
         for config in configs:

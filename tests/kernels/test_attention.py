@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from bench.errors import UnavailableError, UsageError
 from bench.kernel import SUITES, DeviceView, Inputs, iterate_cases
 from bench.precision import TOLERANCE_INT8_ATTENTION, UNIT_ROUNDOFF
 from kernels.attention import Attention
+from kernels.attention.flex import flex_arguments
 from kernels.attention.shapes import pairs
 from kernels.tensors import round_to_tf32
 
@@ -316,6 +318,18 @@ def test_a_call_leaves_torchs_choice_of_backends_as_it_was():
     for name in ("flash", "math", "upcast"):
         KERNEL.implementations()[name].build(KERNEL, made(SHAPES[0].values[0], "fp16"))()
     assert before == (torch.backends.cuda.math_sdp_enabled(), torch.backends.cuda.flash_sdp_enabled())
+
+
+@pytest.mark.parametrize("shape", [*SHAPES[:4], *LATER_SHAPES])
+def test_what_flex_attention_is_given_means_the_same(shape):
+    """Its arguments, on torch's uncompiled path: what is compiled for a GPU is this."""
+    from torch.nn.attention.flex_attention import flex_attention
+
+    inputs = made(shape, "fp32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says that it is not compiled
+        output = flex_attention(**flex_arguments(inputs))
+    assert relative_error(output, inputs) <= KERNEL.tolerance(shape, "fp32", "fp32", "fp32")
 
 
 def test_a_backend_that_refuses_raises_and_does_not_fall_back():

@@ -153,7 +153,7 @@ MLA = KERNEL.parse_case("batch=32,heads=128,kv_heads=1,q_len=1,kv_len=4096,head_
 def test_a_head_is_held_by_as_little_as_two_powers_of_two_allow(
     head_dim: int, element_bytes: int, expected: tuple[int, int]
 ) -> None:
-    fit = widths({"head_dim": head_dim, "value_dim": 24}, element_bytes)
+    fit = widths({"head_dim": head_dim, "value_dim": 24, "shared_kv": 0}, element_bytes)
     assert (fit.main, fit.rest, fit.value) == (*expected, 32)
 
 
@@ -164,7 +164,7 @@ def test_every_case_of_every_suite_has_blocks_that_fit(gpu: Any, precision: str)
     for case in (*iterate_cases(KERNEL, SUITES, gpu), MLA):
         c = integers(case)
         fit = widths(c, element_bytes)
-        found = candidates(family(gpu), c, element_bytes, gpu.units)
+        found = candidates(family(gpu), c, element_bytes, gpu.units, matrix=precision != "fp32")
         assert len(set(found)) == len(found) <= CANDIDATES
         assert found or precision == "fp32"  # a latent of 576 FP32 numbers and 64 KiB
         for each in found:
@@ -182,6 +182,12 @@ def test_a_case_without_blocks_that_fit_is_refused(monkeypatch: pytest.MonkeyPat
     small = replace(MI250X, units=104)
     assert reason(KERNEL, "triton", MLA, "fp32", small).startswith("no block of the Triton kernel fits")
     assert reason(KERNEL, "triton", MLA, "bf16", small) == ""
+
+
+def test_a_latent_is_loaded_once_where_its_first_part_is_the_value() -> None:
+    assert widths(integers(MLA), 2).reuse
+    narrower = KERNEL.parse_case("heads=8,kv_heads=1,q_len=1,kv_len=64,head_dim=576,value_dim=500,shared_kv=1")
+    assert not widths(integers(narrower), 2).reuse
 
 
 def test_few_queries_over_many_keys_are_split_among_the_multiprocessors() -> None:
