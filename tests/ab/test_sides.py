@@ -164,7 +164,6 @@ def test_a_commit_that_does_not_exist_is_a_usage_error(repository: Path, ref: st
 
 def test_outside_a_repository_a_commit_can_not_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(UnavailableError, match="A: git:main: "), ready(parse("git:main", "A"), "A"):
         pass
 
