@@ -12,7 +12,7 @@ from typing import Final
 
 from kernels.triton_tuning import INTERPRETER, SHARED_MEMORY_BYTES, Config, config
 
-CANDIDATES: Final = 8
+CANDIDATES: Final = 5
 """Most block sizes that are tried for one case (ours): each costs a compilation of seconds, once."""
 SMALLEST_ROWS: Final = 16
 """Least rows of a block: those of one matrix instruction."""
