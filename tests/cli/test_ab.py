@@ -28,6 +28,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
+@pytest.fixture
+def temporary(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where an interrupted `ab` leaves what it has measured."""
+    folder = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
 def test_unchanged_code_is_the_same_in_abba_order(cli: Cli, tmp_path: Path) -> None:
     a, b = interpreter(tmp_path, "A"), interpreter(tmp_path, "B")
     result = cli("ab", a, b, "--threshold", "5%", "--format", "json", *RUN)
@@ -108,7 +116,9 @@ def test_nothing_usable_on_either_side_is_exit_3(cli: Cli, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_an_interrupt_ends_it_with_its_launches_and_130(tmp_path: Path, number: signal.Signals) -> None:
+def test_an_interrupt_ends_it_with_its_launches_and_130(
+    tmp_path: Path, temporary: Path, number: signal.Signals
+) -> None:
     a, b = interpreter(tmp_path, "A"), interpreter(tmp_path, "B", hangs=[1])
     process = subprocess.Popen(
         [sys.executable, "-m", "bench", "ab", a, b, *RUN],
@@ -125,7 +135,8 @@ def test_an_interrupt_ends_it_with_its_launches_and_130(tmp_path: Path, number: 
     assert process.returncode == 130, err
     assert out == "" and "Traceback" not in err and "interrupted" in err
     assert _gone(tmp_path)
-    kept = Path(err[err.index("launches are in ") :].split()[3])
+    (kept,) = temporary.iterdir()
+    assert str(kept) in err
     assert len(list(kept.rglob("*.jsonl"))) == 3, "what was measured is on disk"
 
 
