@@ -123,7 +123,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--ratings", action="append", default=[], type=Path, metavar="FILE", help="TOML that adds or overrides ratings"
     )
     out = parser.add_argument_group("output")
-    out.add_argument("--out", type=Path, metavar="FILE|FOLDER", help="run file, or folder for it (default: results/)")
+    out.add_argument("--out", type=Path, metavar="FILE|FOLDER", help="run file, or folder for it (default: the store)")
+    out.add_argument(
+        "--results",
+        metavar="FOLDER|URL",
+        help="the store that keeps the run (default: $BENCH_RESULTS, else results/); a URL: measured here, then sent",
+    )
     out.add_argument(
         "--resume",
         type=Path,
@@ -145,7 +150,7 @@ def run(args: argparse.Namespace) -> int:
         path, earlier = args.resume, records.read(args.resume)
         args = _as_then(args, earlier)
     else:
-        path = _path(args.out)
+        path = _path(args.out, args.results)
     parse_selection(args.device)
     options = options_of(args)
 
@@ -170,6 +175,8 @@ def run(args: argparse.Namespace) -> int:
             prepared.worker.kill()
     print_run(path, file, form)
     print(f"bench: run file: {path}", file=sys.stderr)
+    if args.out is None and args.resume is None:
+        _send(path, args.results)
     assert file.end is not None
     return file.end.exit_code
 
@@ -244,16 +251,31 @@ def _rows(text: str) -> tuple[tuple[int, str], ...]:
     return tuple(rows.items())
 
 
-def _path(out: Path | None) -> Path:
-    """Where the run file goes; refused before anything is measured where it can't be written."""
-    out = out or Path(os.environ.get("BENCH_RESULTS", "results"))
+def _path(out: Path | None, results: str | None) -> Path:
+    """Where the run file is written while it grows; refused before anything is measured where it can't be."""
+    argument = "--out" if out is not None else "--results"
+    if out is not None and results is not None:
+        raise UsageError(f"--out: {out} and --results: {results}: give one of them")
+    if out is None:
+        from bench.store import location
+
+        out = location(results).folder or Path("results")
     path = out if out.suffix == ".jsonl" else out / f"{records.run_id()}.jsonl"
     if path.exists():
-        raise UnavailableError(f"--out: {path} exists already; a run never writes over another")
+        raise UnavailableError(f"{argument}: {path} exists already; a run never writes over another")
     above = next((folder for folder in path.parents if folder.exists()), Path())
     if not above.is_dir() or not os.access(above, os.W_OK):
-        raise UnavailableError(f"--out: cannot write {path}: {above} is not a folder that you may write to")
+        raise UnavailableError(f"{argument}: cannot write {path}: {above} is not a folder that you may write to")
     return path
+
+
+def _send(path: Path, results: str | None) -> None:
+    """To the store that a URL names; a local one has the run file already."""
+    from bench.store import location, put
+
+    store = location(results)
+    if store.folder is None:
+        print(f"bench: kept as {put(path, store)} in {store.text}", file=sys.stderr)
 
 
 def _integer(argument: str, low: int, high: int) -> Callable[[str], int]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bench import records
 from bench.cli.output import add_format, print_explanation, print_run
 from bench.errors import UsageError
+from bench.store import location
+from bench.store.references import resolve
 
 EXAMPLES = """\
 examples:
   python -m bench show results/20261122T180000Z-1f3a5c7e.jsonl
-  python -m bench show RUN.jsonl --explain
+  python -m bench show latest --explain
   python -m bench show RUN.jsonl --format markdown >> report.md
   python -m bench show RUN.jsonl --format json | jq 'select(.type == "measurement") | .rate'
 """
@@ -25,7 +26,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "A run that was killed reads up to its last whole line."
     )
     parser.epilog = EXAMPLES
-    parser.add_argument("run", metavar="RUN", type=Path, help="a run file, or a folder: then its newest run file")
+    parser.add_argument(
+        "run",
+        metavar="RUN",
+        help="a run file, or a folder (its newest); or `latest`, a baseline, a run id or a commit of the store",
+    )
+    parser.add_argument(
+        "--results", metavar="FOLDER|URL", help="the store that is meant (default: $BENCH_RESULTS, else results/)"
+    )
     parser.add_argument(
         "--explain",
         action="store_true",
@@ -38,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the run; 0, or 3 when it can't be read."""
     if args.explain and args.format != "table":
         raise UsageError(f"--explain: goes with --format table, not {args.format}; json has the `losses` of every row")
-    path = records.find(args.run)
+    path = resolve(args.run, location(args.results))
     run_file = records.read(path)
     print_run(path, run_file, args.format)
     if args.explain:

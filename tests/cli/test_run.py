@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import csv
 import io
 import json
@@ -289,3 +290,18 @@ def test_the_main_job_measures_everything_it_promises(cli: Cli, tmp_path: Path) 
                 assert row.utilization is None or 0 < row.utilization <= 1.02 or row.status == "invalid"
     assert {row.case["head_dim"] for row in run.measurements if row.kernel == "attention"} >= {64, 128}
     assert run.end is not None and run.end.wall_s is not None and run.end.wall_s < 120
+
+
+def test_a_store_behind_a_url_gets_the_run_when_it_is_complete(cli: Cli) -> None:
+    pytest.importorskip("fsspec")
+    arguments = ("run", "--device", "cpu", "--kernel", "gemm", "--case", SMALL["gemm"], "--precision", "fp32")
+    result = cli(*arguments, "--budget", "60", "--row-budget", "0.5", "--results", "memory://store")
+    assert result.code in (0, 4), result.err
+    (measured,) = re.findall(r"run file: (\S+)", result.err)
+    assert f"kept as {Path(measured).name} in memory://store" in result.err
+
+
+def test_out_and_results_are_not_given_together(cli: Cli) -> None:
+    result = cli("run", "--out", "a.jsonl", "--results", "b")
+    assert result.code == 2
+    assert "--out" in result.err and "--results" in result.err

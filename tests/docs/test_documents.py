@@ -85,6 +85,6 @@ def test_the_readme_lists_the_exit_codes_that_the_help_lists(checkout: Path) -> 
 
     readme = (checkout / "README.md").read_text(encoding="utf-8")
     table = readme.partition("| exit code |")[2].partition("\n\n")[0]
-    told = re.search(r"Exit codes: (.*)", EPILOG)
+    told = re.search(r"Exit codes: (.*)", EPILOG, re.DOTALL)
     assert told
     assert re.findall(r"^\| (\d+) \|", table, flags=re.M) == re.findall(r"(\d+) ", told.group(1))
