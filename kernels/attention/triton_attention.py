@@ -1,6 +1,6 @@
 """Attention by this package's own Triton kernels: what they take, why they refuse the rest, and their tuning.
 
-The kernels are in `triton_flash`, which is imported when a call is built and no earlier.
+The kernels are in `triton_flash` and launched by `triton_launch`; both are imported when a call is built, no earlier.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ def triton_mixed(kernel: Any, inputs: Inputs) -> Call:
 
 
 def _tuned(inputs: Inputs, *, mixed: bool) -> Call:
-    from kernels.attention import triton_flash
+    from kernels.attention import triton_flash, triton_launch
 
     c = integers(inputs.case)
     configs = _configs(c, inputs.precision, inputs.device)
     fields = ",".join(f"{name}={value}" for name, value in c.items())
     key = f"attention {fields} {inputs.precision}{'/mixed' if mixed else ''}"
     chosen = best_config(
-        key, configs, lambda each: triton_flash.launcher(inputs, each, mixed=mixed), inputs.device, triton_flash
+        key, configs, lambda each: triton_launch.launcher(inputs, each, mixed=mixed), inputs.device, triton_flash
     )
-    return triton_flash.launcher(inputs, chosen, mixed=mixed)
+    return triton_launch.launcher(inputs, chosen, mixed=mixed)

@@ -42,7 +42,7 @@ def test_every_block_size_that_compiles_is_right(
         pytest.skip(reason)
     from triton.runtime.errors import OutOfResources
 
-    from kernels.attention.triton_flash import launcher
+    from kernels.attention.triton_launch import launcher
 
     generator = torch.Generator().manual_seed(11)
     inputs = Inputs(case, precision, device, KERNEL.inputs(case, precision, device, "normal", generator))

@@ -55,13 +55,13 @@ def compiled(text: str, precision: str, device: DeviceView, *, mixed: bool = Fal
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from kernels.attention import triton_attention, triton_flash
+    from kernels.attention import triton_attention, triton_flash, triton_launch
 
     case = KERNEL.parse_case(text)
     at = replace(HERE, architecture=device.architecture)  # FP8 is another type on gfx942
     inputs = Inputs(case, precision, at, KERNEL.inputs(case, precision, at, "zeros", torch.Generator()))
     config = triton_attention._configs(integers(case), precision, device)[number]
-    constants = triton_flash._launch(inputs, config, mixed=mixed).constants
+    constants = triton_launch.launch_of(inputs, config, mixed=mixed).constants
     options = {name: constants.pop(name) for name in OPTIONS if name in constants}
     element = inputs["q"].dtype
     wide = torch.bfloat16 if element.itemsize == 1 else element

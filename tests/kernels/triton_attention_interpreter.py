@@ -93,7 +93,7 @@ def answer(task: dict[str, Any]) -> dict[str, Any]:
     from checks import OUTPUT_NAMES, made
 
     from kernels.attention import Attention
-    from kernels.attention.triton_flash import launcher
+    from kernels.attention.triton_launch import launcher
     from kernels.triton_tuning import config
 
     kernel = Attention()
