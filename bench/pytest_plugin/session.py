@@ -1,0 +1,355 @@
+"""What one pytest session measured: a run of one launch, its run file, and its comparison with a baseline.
+
+A process is one launch, however many rounds it takes: `--bench-append` collects the launches of several sessions.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+import pytest
+
+from bench import METHOD_VERSION, __version__, records, store
+from bench.analysis.comparison import Comparison, Thresholds, compare
+from bench.analysis.identity import comparison_class, differences, key_of
+from bench.cli.thresholds import share, thresholds
+from bench.errors import UsageError
+from bench.pytest_plugin.measuring import Asked, Place, device_name, place, rated, role_of, shortcut, timed
+from bench.pytest_plugin.recording import budget_s, uninstrumented
+from bench.report import table, verdicts
+from bench.runner import host
+from bench.runner.worker import RECORDED_DISTRIBUTIONS
+from bench.store.folder import Folder
+from bench.timing import Timing
+
+IMPLEMENTATION: Final = "pytest"
+"""What a series' name says of how it was measured: a test is no implementation of a kernel."""
+DATA: Final = "given"
+"""The inputs are the test's own."""
+
+
+class BenchWarning(pytest.PytestWarning):
+    """A verdict that fails no test and that somebody should see."""
+
+
+class Session:
+    """The measurements of one session. UsageError and UnavailableError from the options that can't be met."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._started = time.monotonic()
+        self._store = store.location(config.getoption("bench_results") or _default_results(config))
+        self._out = _out(config)
+        self._limits = _limits(config)
+        self.baseless = ""
+        """Why there is nothing to compare with, where a comparison was asked for."""
+        self._base = self._baseline()
+        self._earlier = self._append_to()
+        self._places: dict[str, Place] = {}
+        self._items: dict[str, pytest.Item] = {}
+        self._comparison: Comparison | None = None
+        self._written: list[str] = []
+        self.trouble = ""
+        """Why the run file could not be written."""
+        run = self._earlier.run if self._earlier else _run_record(config)
+        self._launch = 1 + max((row.launch for row in self._earlier.measurements), default=-1) if self._earlier else 0
+        self.file = records.RunFile(run=run)
+        """What this session measured; earlier sessions' rows are in the file alone."""
+
+    def measured(
+        self, item: pytest.Item, asked: Asked, device: str | None, benchmark: Any
+    ) -> tuple[records.Measurement, Place, Timing]:
+        """Measure a test's call; its row joins the run."""
+        where = self._place(device_name(asked, device))
+        with uninstrumented():
+            timing, plan, telemetry = timed(asked, where, budget_s(benchmark))
+        summary = timing.to_time()
+        known = bool(asked.operations or asked.bytes)
+        warning = shortcut(asked, where)
+        row = records.Measurement(
+            id=f"{self._first_id() + len(self.file.measurements):05d}",
+            device=where.device.device,
+            host=where.device.host,
+            rank=where.device.rank,
+            launch=self._launch,
+            kernel=item.nodeid.partition("[")[0],
+            case=_case(item),
+            precision=asked.precision,
+            accumulate=asked.accumulate,
+            implementation=IMPLEMENTATION,
+            role=role_of(asked),
+            mode="burst",
+            data=DATA,
+            cache=timing.cache,
+            cache_reason=plan.why,
+            status="ok" if timing.reached_target else "noisy",
+            reason=timing.noise_reason,
+            work=records.Work(operations=asked.operations, bytes=asked.bytes) if known else None,
+            time=summary,
+            samples_s=timing.thinned_samples_s(),
+            rate=records.Rate(
+                operations_per_s=asked.operations / summary.median_s if asked.operations else None,
+                bytes_per_s=asked.bytes / summary.median_s if asked.bytes else None,
+            ),
+            telemetry=telemetry,
+            spent_s=timing.spent_s,
+            warnings=[*timing.warnings, *([warning] if warning else [])],
+        )
+        row = rated(row, where)
+        self.file.measurements.append(row)
+        self._items[key_of(row, self.file.run).text] = item
+        return row, where, timing
+
+    def judge(self) -> None:
+        """Compare with the baseline: a regression fails its test, what is ambiguous is a warning of its test."""
+        if self.baseless:
+            self._warn(None, f"--bench-compare: {self.baseless}: nothing was compared")
+        if self._base is None:
+            return
+        new = self._whole("complete")
+        keys = {key_of(row, self.file.run) for row in self.file.measurements}
+        new.measurements = [row for row in new.measurements if key_of(row, new.run) in keys]
+        # Of the baseline only what this session measured: tests that were not selected are not missing.
+        rows = [row for row in self._base.measurements if key_of(row, self._base.run) in keys]
+        base = msgspec.structs.replace(self._base, measurements=rows)
+        self._comparison = compare(base, new, self._limits)
+        if self._comparison.unstable:
+            self._warn(None, "more than a quarter of the rows were disturbed: no test fails; measure again")
+        for one in self._comparison.series:
+            item = self._items.get(one.series) or self._items.get(one.series.rpartition(" (")[0])
+            words = f"{one.verdict}: {one.text} [{one.reason}; {one.evidence or one.series}]"
+            if item is None or one.verdict in ("same", "improvement"):
+                continue
+            if one.verdict == "regression" and not self._comparison.unstable:
+                self._fail(item, f"{words}, against {self._config.getoption('bench_compare')}")
+            else:
+                self._warn(item, words)
+
+    def finish(self, exitstatus: int) -> None:
+        """End the run and write it wherever it was asked for."""
+        for each in self._places.values():
+            each.watch.stop()
+        status: Literal["complete", "interrupted"] = "interrupted" if exitstatus == 2 else "complete"
+        ending = self._whole(status).end
+        assert ending is not None
+        resumed = records.Resume(resumed=records.now(), command=_command(self._config))
+        head: list[records.Record] = [resumed] if self._earlier else [self.file.run]
+        lines = [*head, *self._new_devices(), *self.file.measurements, ending]
+        whole = b"".join(map(records.encode, lines))
+        if self._out is not None:
+            writer = records.Writer(self._out, append=self._earlier is not None)
+            for line in lines:
+                writer.write(line)
+            writer.close()
+            self._written.append(str(self._out))
+            whole = self._out.read_bytes()
+        elif beside := self._config.getoption("benchmark_json"):
+            path = Path(beside).with_suffix(".jsonl")
+            Folder(path.parent).replace(path.name, whole)
+            self._written.append(str(path))
+        if self._config.getoption("bench_save"):
+            self._written.append(self._store.join(store.put(whole, self._store)))
+
+    def summary(self, width: int) -> Iterator[str]:
+        """Lines for the end of the session's output."""
+        plain = "utf" not in (getattr(sys.stdout, "encoding", "") or "").lower()
+        if self.baseless:
+            yield f"--bench-compare: {self.baseless}"
+        if self.file.measurements:
+            ended = msgspec.structs.replace(self.file, end=self._whole("complete").end)
+            yield from table.terminal(ended, {}, width, ascii_only=plain).splitlines()
+        if self._comparison is not None:
+            yield ""
+            yield from verdicts.terminal(self._comparison, width, ascii_only=plain).splitlines()
+        for path in self._written:
+            yield f"run file: {path}"
+        if self.trouble:
+            yield f"error: {self.trouble}"
+
+    def _baseline(self) -> records.RunFile | None:
+        """The run to compare with. A name that the store does not know is no baseline yet; a path has to exist."""
+        reference = self._config.getoption("bench_compare")
+        if reference is None:
+            return None
+        from bench.store.index import Index
+        from bench.store.references import find, path_of, resolve
+
+        argument = "--bench-compare"
+        if "/" in reference or os.sep in reference or reference.endswith((".jsonl", ".jsonl.gz")):
+            return records.read(resolve(reference, self._store, argument))
+        with Index(self._store) as index:
+            entry = find(reference, index, argument)
+        if entry is None:
+            self.baseless = f"no baseline: {reference!r} is no run, baseline or commit in {self._store.text}"
+            return None
+        return records.read(path_of(entry, self._store))
+
+    def _append_to(self) -> records.RunFile | None:
+        """What the run file holds that this session is to be added to."""
+        append = self._config.getoption("bench_append")
+        if append and self._out is None:
+            raise UsageError("--bench-append: needs --bench-out FILE, the run file to add to")
+        if self._out is None or not self._out.exists():
+            return None
+        if not append:
+            raise UsageError(
+                f"--bench-out: {self._out} exists; --bench-append adds this session to it as another launch"
+            )
+        return records.read(self._out)
+
+    def _place(self, name: str) -> Place:
+        if name not in self._places:
+            found = place(name)
+            if found.device.device not in self._places:
+                self._admit(found)
+            self._places[name] = self._places.setdefault(found.device.device, found)
+        return self._places[name]
+
+    def _admit(self, found: Place) -> None:
+        """The device joins the run; with --bench-append it has to be what earlier launches were measured on."""
+        import torch
+
+        if not self.file.run.pinning:
+            self.file.run.software = _software()
+            self.file.run.pinning = {
+                "torch_threads": torch.get_num_threads(),
+                "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+            }
+        self.file.devices.append(found.device)
+        before = self._earlier.device(found.device.device) if self._earlier else None
+        if self._earlier is None or before is None:
+            return
+        run = msgspec.structs.replace(
+            _run_record(self._config), software=_software(), pinning={"torch_threads": torch.get_num_threads()}
+        )
+        now = comparison_class(msgspec.structs.replace(self._earlier, run=run), found.device)
+        apart = differences(comparison_class(self._earlier, before), now)
+        if apart:
+            words = "; ".join(f"{name}: {old} there, {new} here" for name, old, new in apart)
+            raise UsageError(f"--bench-append: {self._out} is of another kind of machine or software: {words}")
+
+    def _new_devices(self) -> list[records.Device]:
+        earlier = self._earlier
+        return [one for one in self.file.devices if earlier is None or earlier.device(one.device) is None]
+
+    def _first_id(self) -> int:
+        return 1 + (len(self._earlier.measurements) if self._earlier else 0)
+
+    def _whole(self, status: Literal["complete", "interrupted"]) -> records.RunFile:
+        """The run as its file will read: earlier launches, this one, and its end."""
+        earlier = self._earlier
+        rows = [*(earlier.measurements if earlier else []), *self.file.measurements]
+        end = records.End(
+            status=status,
+            counts=records.counts(rows),
+            exit_code=130 if status == "interrupted" else records.exit_code(rows),
+            wall_s=time.monotonic() - self._started,
+        )
+        devices = [*(earlier.devices if earlier else []), *self._new_devices()]
+        return records.RunFile(run=self.file.run, devices=devices, measurements=rows, end=end)
+
+    def _fail(self, item: pytest.Item, words: str) -> None:
+        """Report a test that has run already as failed; it counts as that alone."""
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            passed = terminal.stats.get("passed", [])
+            terminal.stats["passed"] = [one for one in passed if one.nodeid != item.nodeid]
+        call = pytest.CallInfo.from_call(lambda: pytest.fail(words, pytrace=False), when="call")
+        report = item.ihook.pytest_runtest_makereport(item=item, call=call)
+        item.ihook.pytest_runtest_logreport(report=report)
+
+    def _warn(self, item: pytest.Item | None, words: str) -> None:
+        """A warning in pytest's own summary of them, under the test's name."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warnings.warn_explicit(BenchWarning(words), None, str(item.path if item else "pytest"), 0)
+        for one in caught:
+            self._config.hook.pytest_warning_recorded.call_historic(
+                kwargs={
+                    "warning_message": one,
+                    "when": "runtest",
+                    "nodeid": item.nodeid if item else "",
+                    "location": None,
+                }
+            )
+
+
+def _case(item: pytest.Item) -> dict[str, int | str]:
+    """The test's parameters as the case of its series: numbers and words as they are, else pytest's name of them."""
+    callspec = getattr(item, "callspec", None)
+    if callspec is None:
+        return {}
+    found: dict[str, int | str] = {}
+    for name, value in callspec.params.items():
+        if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+            found[name] = value
+        elif value is None or isinstance(value, bool | float) or type(value).__module__.partition(".")[0] == "torch":
+            found[name] = " ".join(str(value).split())[:100]
+        else:
+            return {"param": callspec.id}
+    return found
+
+
+def _default_results(config: pytest.Config) -> Path | None:
+    """The store where none is named: that of the project, wherever in it pytest was started."""
+    return None if os.environ.get("BENCH_RESULTS") else config.rootpath / "results"
+
+
+def _out(config: pytest.Config) -> Path | None:
+    text = config.getoption("bench_out")
+    if text is None:
+        return None
+    path: Path = config.invocation_params.dir / text
+    if path.is_dir():
+        raise UsageError(f"--bench-out: {text} is a folder; name a file, or put the run into the store: --bench-save")
+    return path
+
+
+def _limits(config: pytest.Config) -> Thresholds:
+    asked = config.getoption("bench_threshold")
+    if asked is None:
+        return thresholds(None, config.rootpath)
+    return replace(thresholds(None, config.rootpath), asked=share("--bench-threshold", asked))
+
+
+def _run_record(config: pytest.Config) -> records.Run:
+    return records.Run(
+        id=records.run_id(),
+        started=records.now(),
+        command=_command(config),
+        bench_version=__version__,
+        method_version=METHOD_VERSION,
+        suite=None,
+        seed=0,
+        implementation=IMPLEMENTATION,
+        git=host.git_state(),
+        host=host.host(False),
+        environment=host.environment(False),
+        pages=host.page_settings(),
+    )
+
+
+def _command(config: pytest.Config) -> list[str]:
+    return ["pytest", *map(str, config.invocation_params.args)]
+
+
+def _software() -> dict[str, str]:
+    import torch
+
+    found = {}
+    for name in (*RECORDED_DISTRIBUTIONS, "pytest", "pytest-benchmark"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    # The distribution's metadata lacks the +cpu, +cu130, +rocm.
+    return found | {"torch": str(torch.__version__)}
