@@ -264,7 +264,8 @@ class Session:
             passed = terminal.stats.get("passed", [])
             terminal.stats["passed"] = [one for one in passed if one.nodeid != item.nodeid]
         call = pytest.CallInfo.from_call(lambda: pytest.fail(words, pytrace=False), when="call")
-        report = item.ihook.pytest_runtest_makereport(item=item, call=call)
+        # Not by the hook: plugins look into fixtures there, which are gone by now.
+        report = pytest.TestReport.from_item_and_call(item, call)
         item.ihook.pytest_runtest_logreport(report=report)
 
     def _warn(self, item: pytest.Item | None, words: str) -> None:
