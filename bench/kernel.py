@@ -234,6 +234,15 @@ class Kernel(ABC):
     def work(self, case: Case, precision: str) -> Work:
         """Nominal operations and bytes of one call."""
 
+    def search_spaces(self, device: DeviceView) -> Mapping[str, Mapping[str, Sequence[int | str]]]:
+        """The spaces that `python -m bench find` searches, by name, the default first; {} for none.
+
+        A space is field → its values, ascending; every combination that `rejects` lets through is a shape. Fields that
+        go together share a name, "h=w"; fields that are left out keep their defaults. At least some thousand shapes,
+        sized so that one call takes well below a second on the device.
+        """
+        return {}
+
     def rejects(self, case: Case) -> str:
         """Why a well-formed case makes no sense (channels that groups don't divide); "" when it does."""
         return ""

@@ -17,6 +17,7 @@ from kernels.attention import sdpa as backends
 from kernels.attention import triton_attention as own
 from kernels.attention.reference import attention_rows
 from kernels.attention.shapes import integers
+from kernels.attention.spaces import search_spaces
 from kernels.attention.support import EIGHT_BITS, nominal_operations
 from kernels.tensors import fill
 
@@ -83,6 +84,9 @@ class Attention(Kernel):
 
     def cases(self, suite: str, device: DeviceView) -> Sequence[Case]:
         return shapes.cases(suite, device.type)
+
+    def search_spaces(self, device: DeviceView) -> Mapping[str, Mapping[str, Sequence[int | str]]]:
+        return search_spaces(device)
 
     def rejects(self, case: Case) -> str:
         c = integers(case)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.kernel import Case, DeviceView, Field, Inputs, Kernel, Work
@@ -11,6 +11,7 @@ from kernels.conv.cases import suite_cases
 from kernels.conv.floating import FloatingConvolutions
 from kernels.conv.geometry import float64_convolution, float64_rows, geometry
 from kernels.conv.integer import IntegerConvolutions
+from kernels.conv.spaces import search_spaces
 from kernels.conv.triton_conv import TritonConvolutions
 from kernels.tensors import fill, output_bytes
 
@@ -40,6 +41,9 @@ class Conv(TritonConvolutions, IntegerConvolutions, FloatingConvolutions, Kernel
 
     def cases(self, suite: str, device: DeviceView) -> Sequence[Case]:
         return suite_cases(suite, device)
+
+    def search_spaces(self, device: DeviceView) -> Mapping[str, Mapping[str, Sequence[int | str]]]:
+        return search_spaces(device)
 
     def rejects(self, case: Case) -> str:
         shape = geometry(case)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.kernel import Case, DeviceView, Field, Inputs, Kernel, Work
@@ -12,6 +12,7 @@ from kernels.gemm.floating import FloatingProducts
 from kernels.gemm.integer import IntegerProducts
 from kernels.gemm.libraries import LibraryProducts
 from kernels.gemm.operands import REFERENCE_ELEMENTS, float64_product, operands, sizes
+from kernels.gemm.spaces import search_spaces
 from kernels.gemm.triton_gemm import TritonProducts
 from kernels.tensors import fill, output_bytes
 
@@ -35,6 +36,9 @@ class Gemm(TritonProducts, LibraryProducts, IntegerProducts, FloatingProducts, K
 
     def cases(self, suite: str, device: DeviceView) -> Sequence[Case]:
         return suite_cases(suite, device)
+
+    def search_spaces(self, device: DeviceView) -> Mapping[str, Mapping[str, Sequence[int | str]]]:
+        return search_spaces(device)
 
     def work(self, case: Case, precision: str) -> Work:
         """2·batch·m·n·k operations; A and B read once, C written once in the precision's output type."""

@@ -1,0 +1,242 @@
+"""Which point to look at next: a balanced design, then a model's guesses, the surroundings of the best, second looks.
+
+Ask and tell: the strategy measures nothing, keeps no clock and draws from its own seed, so that the same answers lead
+to the same questions. It is told the rate of each short look, and believes of a point the median of its looks.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, islice, product
+from math import exp, log, sqrt
+from typing import Final, Literal, TypeAlias
+
+from bench.search.space import Point, Space
+from bench.search.surrogate import Surrogate
+from bench.stats.robust import median
+
+Stage: TypeAlias = Literal["design", "model", "neighbour", "random", "again", "confirm", "sweep"]
+
+DESIGN_LEAST: Final = 16
+DESIGN_PER_VALUE: Final = 2
+"""Looks of the design at each value of the longest axis (ours)."""
+DESIGN_SHARE: Final = 0.02
+"""Of the space, the most that the design of a large axis takes, but `DESIGN_LEAST` in any case (ours)."""
+MODEL_POINTS: Final = 3
+NEIGHBOUR_POINTS: Final = 2
+RANDOM_EVERY: Final = 3
+"""Rounds after which one point is drawn blindly: what the model can't imagine is found by nothing else (ours)."""
+AGAIN_POINTS: Final = 3
+"""Second looks of a round."""
+TOP_VALUES: Final = 3
+"""Of each axis, the values with the largest effects, whose combinations are candidates."""
+MOST_COMBINATIONS: Final = 243
+DRAWN_CANDIDATES: Final = 80
+INCUMBENTS: Final = 3
+"""The best points so far, whose surroundings are candidates."""
+CURIOSITY: Final = 0.7
+"""Weight of what is not known of a candidate, in scatters of the model (ours)."""
+NOISE: Final = 0.03
+"""Relative scatter of two short looks at one point before it is known (ours): a shared machine's."""
+NOISE_LEAST: Final = 0.002
+NOISE_KNOWN: Final = 4
+"""Points looked at twice from which the scatter is taken from them."""
+REACHES: Final = 2.0
+"""A point is looked at again while so many standard errors would lift it to the best (ours)."""
+MOST_LOOKS: Final = 4
+IMPROVEMENT: Final = 0.003
+"""Less than this is no progress (ours)."""
+PATIENCE: Final = 20
+"""Rounds without progress, after which the search has converged once all neighbours of the best are known (ours)."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One look that is wanted."""
+
+    point: Point
+    stage: Stage
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is believed of a point: operations (or bytes) per second, from so many looks."""
+
+    point: Point
+    rate: float
+    looks: int
+
+
+class Strategy:
+    """The state of one search. `ask` for the next look, `tell` its rate, or None where it could not be had."""
+
+    def __init__(self, space: Space, seed: int = 0) -> None:
+        self.space = space
+        self._draw = random.Random(seed)
+        self._looks: dict[Point, list[float]] = {}
+        self._failed: set[Point] = set()
+        self._queue: deque[Ask] = deque(Ask(point, "design") for point in self._design())
+        self._round = 0
+        self._progress_round = 0
+        self._progress_rate = 0.0
+
+    # --- the dialogue ---------------------------------------------------------------------------------------------
+
+    def ask(self) -> Ask | None:
+        """The next look; None when every point is known or the search has converged."""
+        while True:
+            while self._queue:
+                wanted = self._queue.popleft()
+                if wanted.stage in ("again", "confirm") or not self.seen(wanted.point):
+                    return wanted
+            if self.converged:
+                return None
+            self._next_round()
+            if not self._queue:
+                return None
+
+    def tell(self, point: Point, rate: float | None) -> None:
+        """The rate of one look at a point, or None where it could not run; also of looks that nobody asked for."""
+        if rate is None or rate <= 0.0:
+            self._failed.add(point)
+            self._looks.pop(point, None)
+        elif point not in self._failed:
+            self._looks.setdefault(point, []).append(log(rate))
+
+    def seen(self, point: Point) -> bool:
+        """Whether the point has been looked at, with or without success."""
+        return point in self._looks or point in self._failed
+
+    # --- what is believed -----------------------------------------------------------------------------------------
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the logarithm of one look, from the points that have several."""
+        spreads = [abs(a - b) for looks in self._looks.values() for a, b in islice(combinations(looks, 2), 3)]
+        if len(spreads) < NOISE_KNOWN:
+            return NOISE
+        # The median of |a − b| of a normal distribution is 0.6745·√2·σ.
+        return max(NOISE_LEAST, median(spreads) / (0.6745 * sqrt(2.0)))
+
+    def estimates(self) -> list[Estimate]:
+        """Every point that ran, the best first."""
+        found = [Estimate(point, exp(median(looks)), len(looks)) for point, looks in self._looks.items()]
+        return sorted(found, key=lambda one: (-one.rate, one.point))
+
+    def finalists(self, count: int) -> list[Estimate]:
+        """The points to measure in full: the best of those looked at twice, then of the others."""
+        ordered = self.estimates()
+        return sorted(ordered, key=lambda one: one.looks < 2)[:count]
+
+    @property
+    def converged(self) -> bool:
+        """Whether nothing better came for `PATIENCE` rounds and all around the best point is known."""
+        if self._round - self._progress_round < PATIENCE or not self._looks:
+            return False
+        return all(map(self.seen, self.space.neighbours(self.estimates()[0].point)))
+
+    # --- rounds ---------------------------------------------------------------------------------------------------
+
+    def _design(self) -> list[Point]:
+        """Points that show every value of an axis about equally often, drawn anew where they make no sense."""
+        longest = max((len(axis.values) for axis in self.space.axes), default=1)
+        count = DESIGN_PER_VALUE * longest
+        count = max(DESIGN_LEAST, min(count, int(DESIGN_SHARE * self.space.combinations)))
+        columns = []
+        for axis in self.space.axes:
+            column = [place * len(axis.values) // count for place in range(count)]
+            self._draw.shuffle(column)
+            columns.append(column)
+        points = (point if self.space.valid(point) else self._any() for point in zip(*columns, strict=True))
+        return list(dict.fromkeys(point for point in points if point is not None))
+
+    def _any(self) -> Point | None:
+        """A sensible point that nobody has looked at, at random; None where none turned up."""
+        for _ in range(200):
+            point = self.space.any_point(self._draw)
+            if self.space.valid(point) and not self.seen(point):
+                return point
+        return None
+
+    def _next_round(self) -> None:
+        """Queue second looks, the model's candidates, neighbours of the best, and now and then a blind draw."""
+        self._round += 1
+        estimates = self.estimates()
+        if not estimates:
+            self._queue_random()
+            return
+        if estimates[0].rate > self._progress_rate * (1.0 + IMPROVEMENT):
+            self._progress_round, self._progress_rate = self._round, estimates[0].rate
+        self._queue.extend(Ask(point, "again") for point in self._again(estimates))
+        surrogate = Surrogate(self.space.axes, {point: median(looks) for point, looks in self._looks.items()})
+        near = self._around(estimates)
+        self._queue_best(surrogate, near, "neighbour", NEIGHBOUR_POINTS)
+        self._queue_best(surrogate, {**near, **self._afar(surrogate)}, "model", MODEL_POINTS)
+        if self._round % RANDOM_EVERY == 0 or not self._queue:
+            self._queue_random()
+
+    def _queue_random(self) -> None:
+        point = self._any() or next((p for p in self.space.points() if not self.seen(p)), None)
+        if point is not None:
+            self._queue.append(Ask(point, "random"))
+
+    def _again(self, estimates: Sequence[Estimate]) -> list[Point]:
+        """Points that a look may have wronged: those that their error would lift to the best, and the best itself."""
+        noise, best = self.noise, log(estimates[0].rate)
+        open_ = [
+            one
+            for one in estimates
+            if one.looks < MOST_LOOKS and log(one.rate) + REACHES * noise / sqrt(one.looks) >= best
+        ]
+        # Of two that are equally likely the less known; the best itself first, for all others are held to it.
+        open_.sort(key=lambda one: (one.point != estimates[0].point, one.looks, -one.rate))
+        return [one.point for one in open_[:AGAIN_POINTS]]
+
+    def _around(self, estimates: Sequence[Estimate]) -> dict[Point, None]:
+        """Points not looked at near the best ones: anywhere along one axis, or one step along two at once."""
+        found: dict[Point, None] = {}
+        for one in estimates[:INCUMBENTS]:
+            for number, axis in enumerate(self.space.axes):
+                for place in range(len(axis.values)):
+                    moved = (*one.point[:number], place, *one.point[number + 1 :])
+                    if self.space.valid(moved):
+                        found[moved] = None
+            for moved in self._diagonal(one.point):
+                found[moved] = None
+        return {point: None for point in found if not self.seen(point)}
+
+    def _diagonal(self, point: Point) -> Iterator[Point]:
+        ordered = [number for number, axis in enumerate(self.space.axes) if axis.ordered]
+        for first, second in combinations(ordered, 2):
+            for one, other in product((-1, 1), repeat=2):
+                moved = list(point)
+                moved[first] += one
+                moved[second] += other
+                inside = all(0 <= place < len(axis.values) for place, axis in zip(moved, self.space.axes, strict=True))
+                if inside and self.space.valid(tuple(moved)):
+                    yield tuple(moved)
+
+    def _afar(self, surrogate: Surrogate) -> dict[Point, None]:
+        """Candidates all over the space: combinations of each axis' best values, and some drawn at random."""
+        per_axis = []
+        combinations_left = MOST_COMBINATIONS
+        for effects in surrogate.effects:
+            count = min(TOP_VALUES, len(effects), max(1, combinations_left))
+            per_axis.append(sorted(range(len(effects)), key=lambda place: -effects[place])[:count])
+            combinations_left //= count
+        drawn = (self.space.any_point(self._draw) for _ in range(DRAWN_CANDIDATES))
+        candidates = dict.fromkeys([*product(*per_axis), *drawn])
+        return {point: None for point in candidates if not self.seen(point) and self.space.valid(point)}
+
+    def _queue_best(self, surrogate: Surrogate, candidates: dict[Point, None], stage: Stage, count: int) -> None:
+        waiting = {ask.point for ask in self._queue}
+        hopes = []
+        for point in candidates:
+            if point not in waiting:
+                expected = surrogate.predict(point)
+                hopes.append((expected.mean + CURIOSITY * surrogate.scatter * sqrt(expected.ignorance), point))
+        hopes.sort(key=lambda hope: (-hope[0], hope[1]))
+        self._queue.extend(Ask(point, stage) for _, point in hopes[:count])
