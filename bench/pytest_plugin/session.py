@@ -22,7 +22,7 @@ from bench import METHOD_VERSION, __version__, records, store
 from bench.analysis.comparison import Comparison, Thresholds, compare
 from bench.analysis.identity import comparison_class, differences, key_of
 from bench.cli.thresholds import share, thresholds
-from bench.errors import UsageError
+from bench.errors import UnavailableError, UsageError
 from bench.pytest_plugin.measuring import Asked, Place, device_name, place, rated, role_of, shortcut, timed
 from bench.pytest_plugin.recording import budget_s, uninstrumented
 from bench.report import table, verdicts
@@ -184,8 +184,14 @@ class Session:
         from bench.store.references import find, path_of, resolve
 
         argument = "--bench-compare"
-        if "/" in reference or os.sep in reference or reference.endswith((".jsonl", ".jsonl.gz")):
+        if "://" in reference:
             return records.read(resolve(reference, self._store, argument))
+        path = self._config.invocation_params.dir / reference
+        if path.exists() or "/" in reference or os.sep in reference or reference.endswith((".jsonl", ".jsonl.gz")):
+            try:
+                return records.read(records.find(path))
+            except UnavailableError as error:
+                raise UnavailableError(f"{argument}: {error}") from error
         with Index(self._store) as index:
             entry = find(reference, index, argument)
         if entry is None:
