@@ -137,6 +137,29 @@ class Sustained(msgspec.Struct, kw_only=True):
     """When all but 1/e of the fall had happened; null where it did not fall beyond its noise."""
 
 
+class ScenarioEntry(msgspec.Struct, kw_only=True):
+    """Which call of which application a row is, and how many such calls a step of it has."""
+
+    suite: str
+    size: Literal["tiny", "full"]
+    """full: the application's own sizes; tiny: some of them divided, for a processor."""
+    entry: str
+    weight: int
+
+
+class PlannedScenario(msgspec.Struct, kw_only=True):
+    """A scenario as one device is asked for it: what has to be measured before its figure is whole."""
+
+    device: str
+    suite: str
+    size: Literal["tiny", "full"]
+    title: str
+    step: str
+    """What one step is, of which the weights count the calls."""
+    entries: dict[str, list[str]]
+    """Entry → the precisions that it is asked for at."""
+
+
 class Run(msgspec.Struct, kw_only=True, tag="run", tag_field="type"):
     """The first line: what was asked for, by which software, where."""
 
@@ -158,6 +181,8 @@ class Run(msgspec.Struct, kw_only=True, tag="run", tag_field="type"):
     environment: dict[str, str] = {}
     pinning: dict[str, Any] | None = None
     pages: dict[str, Any] | None = None
+    scenarios: list[PlannedScenario] = []
+    """For a suite of scenarios: each one asked for, by device."""
 
 
 class Units(msgspec.Struct, kw_only=True):
@@ -259,6 +284,8 @@ class Measurement(msgspec.Struct, kw_only=True, tag="measurement", tag_field="ty
     cache_reason: str = ""
     """Why the caches were in the state that `cache` names: "21 copies of the inputs in turn (168 MiB)"."""
     warnings: list[str] = []
+    scenario: ScenarioEntry | None = None
+    """For a suite of scenarios: which call of which application this is."""
 
 
 class Resume(msgspec.Struct, kw_only=True, tag="resume", tag_field="type"):

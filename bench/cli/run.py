@@ -24,6 +24,7 @@ examples:
   python -m bench run --device cuda --suite standard        what reference results are made of
   python -m bench run --kernel gemm --precision fp16,int8 --implementation all
   python -m bench run --kernel gemm --case m=4096,n=4096,k=4096 --case m=1,n=4096,k=4096
+  python -m bench run --suite llm_pretrain                  what pre-training asks of it, as one figure
   python -m bench run --dry-run                             what would be measured
 
 The table goes to stdout, progress to stderr; the run file keeps every sample, check and reason.
@@ -48,7 +49,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--kernel", metavar="NAME[,NAME]", help="kernels (default: all; see `python -m bench kernels`)")
     what.add_argument("--precision", metavar="NAME[,NAME]", help="fp64 fp32 tf32 bf16 fp16 fp8 int8")
-    what.add_argument("--suite", default="quick", metavar="NAME", help="quick (default), standard or full")
+    what.add_argument(
+        "--suite",
+        default="quick",
+        metavar="NAME",
+        help="quick (default), standard or full; or an application: llm_pretrain, chat_decode, … or "
+        "scenarios for all of them, with :tiny or :full behind it (default: tiny on a CPU)",
+    )
     what.add_argument(
         "--case", action="append", default=[], metavar="FIELD=N,…", help="a case of your own; needs one --kernel"
     )

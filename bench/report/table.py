@@ -14,6 +14,7 @@ from typing import Final
 from bench import records
 from bench.analysis.summary import Best, Series, best, ceilings, series
 from bench.report.numbers import percent, prefix, short_case, with_interval
+from bench.report.scenarios import scenario_lines
 from bench.report.waterfall import loss_reason, loss_words
 
 Defaults = Mapping[str, Mapping[str, int | str | None]]
@@ -69,7 +70,7 @@ def terminal(run: records.RunFile, defaults: Defaults, width: int, ascii_only: b
     all_series = _by_kernel(run)
     table, notes = _table(all_series, defaults, width)
     parts = [_headline(run), "", table, ""]
-    for line in [*notes, *([""] if notes else []), *_summary(all_series), *_footnotes(run, all_series)]:
+    for line in [*notes, *([""] if notes else []), *_summary(all_series), *_scenarios(run), *_footnotes(run, all_series)]:
         parts += textwrap.wrap(line, max(width, TEXT_LEAST), subsequent_indent="    ") or [""]
     text = "\n".join(parts).rstrip()
     return text.translate(ASCII) if ascii_only else text
@@ -83,7 +84,7 @@ def markdown(run: records.RunFile, defaults: Defaults) -> str:
     rows = [_fields(cells) for cells in _cells(all_series, defaults)]
     escaped = [[field.replace("|", "\\|") for field in row] for row in rows]
     table = tabulate(escaped, headers=_fields(HEADERS), tablefmt="github", disable_numparse=True)
-    summary = "\n".join(f"- {line}" for line in _summary(all_series) if line)
+    summary = "\n".join(f"- {line}" for line in (*_summary(all_series), *scenario_lines(run)) if line)
     notes = "\n".join(_footnotes(run, all_series))
     return f"**{_headline(run)}**\n\n{table}\n\n{summary}\n\n{notes}".rstrip()
 
@@ -195,7 +196,7 @@ def _one_row(one: Series, defaults: Defaults, factor: float, letter: str) -> Cel
         rated = with_interval(one.rated / factor, None, None)
     return Cells(
         kernel=row.kernel,
-        case=short_case(row.case, defaults.get(row.kernel)),
+        case=_case_words(row, defaults),
         precision=row.precision,
         implementation=row.implementation,
         rate=rate,
@@ -205,6 +206,17 @@ def _one_row(one: Series, defaults: Defaults, factor: float, letter: str) -> Cel
         status=one.status,
         note=_note(one),
     )
+
+
+def _case_words(row: records.Measurement, defaults: Defaults) -> str:
+    case = short_case(row.case, defaults.get(row.kernel))
+    return f"{row.scenario.entry} ({row.scenario.size}): {case}" if row.scenario else case
+
+
+def _scenarios(run: records.RunFile) -> list[str]:
+    """What each application's step comes to, below what single rows do."""
+    found = scenario_lines(run)
+    return ["", *found] if found else []
 
 
 def _note(one: Series) -> tuple[str, ...]:

@@ -25,6 +25,8 @@ from bench.telemetry.reasons import kind_of
 
 ROW_BUDGET_S: Final = {"quick": 3.0, "standard": 4.0, "full": 6.0}
 """Most seconds that one row is given, so that a short plan doesn't stretch to fill a long budget (ours)."""
+SCENARIO_ROW_BUDGET_S: Final = 4.0
+"""The same for the rows of a scenario."""
 DISTURBED: Final = ("throttled", "contended")
 RETRY_PAUSES_S: Final = (0.5, 2.0)
 """Pauses before a disturbed row is measured again: twice, each longer (method, quarantine)."""
@@ -92,6 +94,7 @@ def _run_record(prepared: Prepared, path: Path) -> records.Run:
         environment=host.environment(options.anonymize),
         pinning=prepared.pinning,
         pages=host.page_settings(),
+        scenarios=prepared.scenarios,
     )
 
 
@@ -156,6 +159,7 @@ class _Campaign:
         row.screened.extend(
             {"implementation": name, "status": "unsupported", "reason": reason} for name, reason in item.unsupported
         )
+        row = msgspec.structs.replace(row, scenario=item.scenario)
         self._remember(device, item, row)
         self.journal.add(row)
         self.observer.row_done(row)
@@ -283,7 +287,7 @@ class _Campaign:
     def _most_s(self) -> float:
         """The most that one row is given, however much is left."""
         options = self.prepared.options
-        return options.row_budget_s or ROW_BUDGET_S[options.selection.suite]
+        return options.row_budget_s or ROW_BUDGET_S.get(options.selection.suite, SCENARIO_ROW_BUDGET_S)
 
     def _share_s(self) -> float:
         """An equal share of what is left for each row that is left, up to the most that one is given."""
@@ -307,7 +311,6 @@ def _reasons(item: plan.Item) -> str:
 def _not_measured(
     request: Measure, item: plan.Item, device: records.Device, status: records.Status, reason: str
 ) -> records.Measurement:
-    work = plugins.load().kernel(request.kernel).work(request.case, request.precision)
     names = request.implementations
     return records.Measurement(
         id=request.id,
@@ -326,5 +329,14 @@ def _not_measured(
         cache=request.cache or "not-applicable",
         status=status,
         reason=reason,
-        work=records.Work(operations=work.operations, bytes=work.bytes),
+        work=_nominal_work(request),
     )
+
+
+def _nominal_work(request: Measure) -> records.Work | None:
+    """None where the kernel isn't installed or does not know the case: a scenario may name either."""
+    installed = plugins.load()
+    if plan.case_reason(installed, request.kernel, request.case):
+        return None
+    work = installed.kernel(request.kernel).work(request.case, request.precision)
+    return records.Work(operations=work.operations, bytes=work.bytes)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
 
+from bench import records, suites
 from bench.errors import UsageError, unknown_name
 from bench.kernel import SUITES, Case, DeviceView, Implementation, Kernel, Role, iterate_cases
 from bench.plugins import Plugins
@@ -27,6 +28,7 @@ class Selection:
     """What the user asked to measure; None means the default."""
 
     suite: str = "quick"
+    """One of `bench.kernel.SUITES`, or a scenario as `bench.suites.parse` reads it."""
     kernels: tuple[str, ...] | None = None
     precisions: tuple[str, ...] | None = None
     cases: tuple[str, ...] = ()
@@ -49,12 +51,13 @@ class Item:
     candidates: tuple[str, ...]
     unsupported: tuple[tuple[str, str], ...]
     """(implementation, reason) of those that can't take the row: printed, never skipped in silence."""
+    scenario: records.ScenarioEntry | None = None
+    """Which call of which application it is, in a suite of scenarios."""
 
 
 def check(selection: Selection, plugins: Plugins) -> None:
     """Refuse unknown names and impossible combinations before a worker is started; raises UsageError."""
-    if selection.suite not in SUITES:
-        raise unknown_name("--suite", selection.suite, SUITES)
+    request = suites.parse(selection.suite, SUITES)
     for name in selection.kernels or ():
         plugins.kernel(name)
     for name in selection.precisions or ():
@@ -66,6 +69,8 @@ def check(selection: Selection, plugins: Plugins) -> None:
     for text in selection.cases:
         plugins.kernel((selection.kernels or ())[0]).parse_case(text)
     _check_implementation(selection, plugins)
+    if request is not None:
+        _check_scenarios(request, selection)
 
 
 def items(selection: Selection, plugins: Plugins, device: DeviceView, native: Sequence[str]) -> list[Item]:
@@ -74,6 +79,9 @@ def items(selection: Selection, plugins: Plugins, device: DeviceView, native: Se
     That order means that a run that is cut short has seen every kernel and precision. `native` are the precisions
     that the device executes natively.
     """
+    request = suites.parse(selection.suite, SUITES)
+    if request is not None:
+        return list(_scenario_items(request, selection, plugins, device))
     rows: list[tuple[int, Item]] = []
     for name in selection.kernels or _default_kernels(plugins, selection.suite):
         kernel = plugins.kernel(name)
@@ -84,6 +92,35 @@ def items(selection: Selection, plugins: Plugins, device: DeviceView, native: Se
     # Bandwidth first, then ceilings: the losses and the plausibility of every other row are set against them.
     ordered = sorted(rows, key=lambda row: (row[0], _FIRST.get(row[1].role, len(_FIRST))))
     return [item for _, item in ordered]
+
+
+def planned(selection: Selection, name: str, device: DeviceView) -> list[records.PlannedScenario]:
+    """The scenarios asked of the device of that name, whole but for precisions that the selection leaves out."""
+    request = suites.parse(selection.suite, SUITES)
+    if request is None:
+        return []
+    return [
+        records.PlannedScenario(
+            device=name,
+            suite=one.name,
+            size=request.size_on(device.type),
+            title=one.title,
+            step=one.step,
+            entries={entry.id: _entry_precisions(entry, selection) for entry in one.entry},
+        )
+        for one in request.scenarios
+    ]
+
+
+def case_reason(plugins: Plugins, kernel: str, case: Case) -> str:
+    """Why a case that no kernel was asked about can't be one of `kernel`; "" when it can."""
+    if kernel not in plugins.kernels:
+        return f"no kernel {kernel!r} is installed; there are {', '.join(plugins.kernels) or 'none'}"
+    try:
+        plugins.kernel(kernel).complete_case(case)
+    except UsageError as error:
+        return str(error).removeprefix("--case: ")
+    return ""
 
 
 def narrowed(items: Mapping[str, list[Item]], rows: Sequence[tuple[int, str]]) -> dict[str, list[Item]]:
@@ -111,6 +148,54 @@ def _held(number: int, item: Item, implementation: str) -> Item:
     if implementation not in item.candidates:
         raise unknown_name(f"--rows: row {number}, implementation", implementation, item.candidates)
     return replace(item, candidates=(implementation,))
+
+
+def _check_scenarios(request: suites.Request, selection: Selection) -> None:
+    names = f"--suite {selection.suite}"
+    if selection.cases:
+        raise UsageError(f"--case: {names} has cases of its own; give one of the two")
+    there_are = [name for name in PRECISIONS if any(name in one.precisions for one in request.scenarios)]
+    if selection.precisions and not set(selection.precisions) & set(there_are):
+        raise UsageError(f"--precision: {', '.join(selection.precisions)}: {names} has {', '.join(there_are)}")
+
+
+def _scenario_items(
+    request: suites.Request, selection: Selection, plugins: Plugins, device: DeviceView
+) -> Iterator[Item]:
+    """The bandwidth that bounds the rows, then the scenarios one after the other.
+
+    That order means that a run that is cut short has whole scenarios.
+    """
+    if selection.kernels is None:
+        for name in (name for name, kernel in plugins.kernels.items() if kernel.role is Role.BANDWIDTH):
+            kernel = plugins.kernel(name)
+            for case in iterate_cases(kernel, SUITES[:1], device):
+                for precision in kernel.precisions:
+                    yield from _items(selection, plugins, kernel, case, precision, device)
+    size = request.size_on(device.type)
+    for one in request.scenarios:
+        for entry in one.entry:
+            if selection.kernels is not None and entry.kernel not in selection.kernels:
+                continue
+            asked = records.ScenarioEntry(suite=one.name, size=size, entry=entry.id, weight=entry.weight)
+            for precision in _entry_precisions(entry, selection):
+                found = _entry_items(entry.kernel, entry.at(size), precision, selection, plugins, device)
+                yield from (replace(item, scenario=asked) for item in found)
+
+
+def _entry_items(
+    name: str, case: Case, precision: str, selection: Selection, plugins: Plugins, device: DeviceView
+) -> Iterator[Item]:
+    reason = case_reason(plugins, name, case)
+    if reason:
+        yield Item(name, Role.COMPUTE, case, precision, selection.implementation, (), ((name, reason),))
+        return
+    kernel = plugins.kernel(name)
+    yield from _items(selection, plugins, kernel, kernel.complete_case(case), precision, device)
+
+
+def _entry_precisions(entry: suites.Entry, selection: Selection) -> list[str]:
+    return [name for name in entry.precisions if not selection.precisions or name in selection.precisions]
 
 
 def _items(

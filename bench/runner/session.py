@@ -18,6 +18,7 @@ from bench import plugins, records
 from bench.analysis.utilization import Denominators
 from bench.devices import cgroup, view
 from bench.errors import UnavailableError, UsageError
+from bench.kernel import SUITES
 from bench.ratings import Tables, cpu_microarchitecture, load, ratings_for
 from bench.runner import host, plan
 from bench.runner.process import START_TIMEOUT_S, MemoryExceeded, Worker, WorkerDied
@@ -27,7 +28,7 @@ from bench.runner.watch import described as watched
 from bench.telemetry import Opened, open_sources
 from bench.telemetry.canary import Canary
 
-DEFAULT_BUDGET_S: Final = {"quick": 100.0, "standard": None, "full": None}
+DEFAULT_BUDGET_S: Final = {"quick": 100.0}
 """Wall time of a whole run where the user names none: quick ends within two minutes, start-up included."""
 MEMORY_SHARE: Final = 0.9
 """Of the memory that is free when a worker starts, what it may come to hold before it is ended (ours)."""
@@ -78,6 +79,7 @@ class Prepared:
     devices: list[records.Device]
     denominators: dict[str, Denominators]
     items: dict[str, list[plan.Item]]
+    scenarios: list[records.PlannedScenario]
     launches: int
     watches: dict[str, Watch]
     software: dict[str, str]
@@ -128,13 +130,18 @@ def prepare(options: Options, observer: Observer) -> Prepared:
         devices=devices,
         denominators=denominators,
         items=items,
+        scenarios=[one for device in devices for one in plan.planned(options.selection, device.device, view(device))],
         launches=_launches(options, devices),
         watches=watches,
         software=described.software,
         pinning=described.pinning,
-        budget_s=options.budget_s or (DEFAULT_BUDGET_S[options.selection.suite] if options.mode == "burst" else None),
+        budget_s=options.budget_s or _default_budget_s(options),
         started=started,
     )
+
+
+def _default_budget_s(options: Options) -> float | None:
+    return DEFAULT_BUDGET_S.get(options.selection.suite) if options.mode == "burst" else None
 
 
 def _refuse_nothing(items: Mapping[str, Sequence[plan.Item]], options: Options) -> None:
@@ -208,4 +215,4 @@ def _launches(options: Options, devices: Sequence[records.Device]) -> int:
     if options.launches is not None:
         return options.launches
     on_cpu = all(device.kind == "cpu" for device in devices)
-    return STANDARD_CPU_LAUNCHES if on_cpu and options.selection.suite != "quick" else 1
+    return STANDARD_CPU_LAUNCHES if on_cpu and options.selection.suite in SUITES[1:] else 1
