@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import cProfile
 import pstats
-from contextlib import AbstractContextManager
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from bench import __version__, records
@@ -35,13 +37,17 @@ def budget_s(benchmark: Any) -> float:
     return float(benchmark._max_time)
 
 
-def uninstrumented() -> AbstractContextManager[None]:
-    """pytest-benchmark's pause of tracers and profilers: coverage must not be timed."""
-    from pytest_benchmark import fixture
-
-    untyped: Any = fixture
-    pause: AbstractContextManager[None] = untyped.PauseInstrumentation()
-    return pause
+@contextmanager
+def uninstrumented() -> Iterator[None]:
+    """Without tracer and profiler of this thread, as pytest-benchmark has it from version 5: coverage is not timed."""
+    tracer, profiler = sys.gettrace(), sys.getprofile()
+    sys.settrace(None)
+    sys.setprofile(None)
+    try:
+        yield
+    finally:
+        sys.settrace(tracer)
+        sys.setprofile(profiler)
 
 
 def hand_over(benchmark: Any, row: records.Measurement, place: Place, timing: Timing, asked: Asked) -> Any:

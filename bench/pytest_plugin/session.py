@@ -153,7 +153,8 @@ class Session:
             self._written.append(str(self._out))
             whole = self._out.read_bytes()
         elif beside := self._config.getoption("benchmark_json"):
-            path = Path(beside).with_suffix(".jsonl")
+            # pytest-benchmark 4 has opened it already.
+            path = Path(beside if isinstance(beside, str | Path) else beside.name).with_suffix(".jsonl")
             Folder(path.parent).replace(path.name, whole)
             self._written.append(str(path))
         if self._config.getoption("bench_save"):
