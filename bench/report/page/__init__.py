@@ -1,0 +1,131 @@
+"""The HTML page of a report: one self-contained file, from a view to text. What a file says is only ever text in it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+import bench
+from bench.analysis.report_view import ReportView
+from bench.errors import UnavailableError
+from bench.report.page import evidence, sections
+from bench.report.page.wording import Defaults
+from bench.report.report_words import CATALOGUE, LANGUAGES, say
+from bench.store.index import printable
+
+if TYPE_CHECKING:
+    import jinja2
+    from markupsafe import Markup
+
+TEMPLATES: Final = "templates"
+SHORT: Final = 120
+"""Characters of a name in tables and lists; the evidence and the run's own card have all of it."""
+ADDRESS: Final = re.compile(r"\b(?:https?://)?(?:[\w-]+\.)+(?:com|org|net|io|cn|eu)/[\w./@%~+#?&=-]*[\w/]")
+"""A web address inside a rating's source, with or without its scheme; never any other scheme."""
+COMMIT: Final = re.compile(r"^(https://github\.com/[\w.-]+/[\w.-]+)@([0-9a-f]{7,40})$")
+"""How sources name a repository at a commit."""
+MISSING: Final = "a page needs Jinja2, which the extra `report` brings: python -m pip install 'suanli-bench[report]'"
+SCRIPT_ESCAPES: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+
+
+def render(view: ReportView, *, language: str = "en", defaults: Defaults | None = None) -> str:
+    """The whole page, first in `language`; the reader can switch. `defaults`: kernel → fields that names leave out.
+
+    Raises UnavailableError where Jinja2 is absent, KeyError for a language that the catalogue lacks.
+    """
+    page = sections.page(view, language, defaults or {})
+    data = {"words": CATALOGUE, **evidence.payload(view, defaults or {})}
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        page=page,
+        language=language,
+        languages=LANGUAGES,
+        version=bench.__version__,
+        data=_markup(embedded(data)),
+        t=_translated(language),
+        say=lambda key: say(key, language),
+        **_frame(),
+    )
+
+
+def embedded(data: Any) -> str:
+    """JSON that can stand inside a script element: nothing in it can end the element or begin a comment."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return "".join(SCRIPT_ESCAPES.get(char, char) for char in text) if _UNSAFE.search(text) else text
+
+
+_UNSAFE: Final = re.compile("[<>&\u2028\u2029]")
+
+
+def linked(text: str) -> Markup:
+    """Text with its web addresses as links, everything escaped."""
+    parts, at = [], 0
+    for found in ADDRESS.finditer(text):
+        address = found[0] if found[0].startswith("http") else f"https://{found[0]}"
+        address = COMMIT.sub(r"\1/tree/\2", address)
+        parts += [
+            escape(text[at : found.start()]),
+            f'<a href="{escape(address)}" rel="noreferrer">{escape(found[0])}</a>',
+        ]
+        at = found.end()
+    return _markup("".join([*parts, escape(text[at:])]))
+
+
+def _translated(language: str) -> Callable[..., Markup]:
+    """`t(key, …)` of the template: our words in an element that the page's script can switch."""
+
+    def translated(key: str, **values: object) -> Markup:
+        shown = {name: printable(str(value)) for name, value in values.items()}
+        args = f' data-args="{escape(json.dumps(shown, ensure_ascii=False))}"' if shown else ""
+        return _markup(f'<span data-i18n="{escape(key)}"{args}>{escape(say(key, language, **shown))}</span>')
+
+    return translated
+
+
+def _short(text: str) -> str:
+    shown = printable(text)
+    return shown if len(shown) <= SHORT else f"{shown[: SHORT - 1]}…"
+
+
+def _markup(text: str) -> Markup:
+    from markupsafe import Markup
+
+    # Only of what this module has escaped or written itself.
+    return Markup(text)
+
+
+@cache
+def _frame() -> dict[str, Any]:
+    """Script, style and the policy that allows these two alone."""
+    folder = files("bench.report") / TEMPLATES
+    script = (folder / "report.js").read_text("utf-8")
+    style = "".join((folder / name).read_text("utf-8") for name in ("report.css", "report_chart.css"))
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
+    policy = f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; base-uri 'none'"
+    return {"style": _markup(style), "script": _markup(script), "policy": f"{policy}; form-action 'none'"}
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    try:
+        import jinja2
+    except ImportError as error:
+        raise UnavailableError(MISSING) from error
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("bench.report", TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["linked"] = linked
+    environment.filters["short"] = _short
+    return environment
