@@ -65,7 +65,7 @@ def _item(view: ReportView, one: Headline, unit: str, language: str) -> str:
 
 
 def waterfall(view: ReportView, one: Headline, language: str = "en") -> str:
-    """From the rated peak to what was delivered, a bar a factor, what it took beside it; "" where losses are unknown."""
+    """From the rated peak to what was delivered, a bar a factor with what it took; "" where losses are unknown."""
     steps = running(one)
     if not steps or one.row is None or one.row.losses is None:
         return ""
