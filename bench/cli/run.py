@@ -92,7 +92,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--launches",
         type=_integer("--launches", 1, MAXIMUM_LAUNCHES),
         metavar="N",
-        help="fresh processes to measure in (default: 1; on a CPU beyond quick: 3)",
+        help="fresh processes to measure in (default: 1; on a CPU for standard and full: 3)",
     )
     how.add_argument("--threads", type=_integer("--threads", 1, 4096), metavar="N", help="CPU threads of the worker")
     how.add_argument("--seed", type=_integer("--seed", 0, MAXIMUM_SEED), default=0, metavar="N", help="of the inputs")
@@ -106,7 +106,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--row-budget",
         type=_positive("--row-budget", "seconds"),
         metavar="SECONDS",
-        help="the most that one row is given (quick: 3, standard: 4, full: 6); 0.6 are timed in any case",
+        help="the most that one row is given (quick: 3, standard: 4, full: 6, scenarios: 4); 0.6 are timed in any case",
     )
     how.add_argument(
         "--lock-clocks",

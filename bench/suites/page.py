@@ -41,6 +41,22 @@ python -m bench run --suite weather --precision fp32 --dry-run
 - What single rows of a scenario reach, and why not more, is in the table above its figure, as in any run. In the run
   file each row has its [`scenario`](run-file.md#measurement), and the run line has what was asked for.
 
+## The kernels they need
+
+Most calls are those of `gemm`, `conv` and [`attention`](kernels-attention.md). Two more kernels serve the others; their
+own cases are in the `full` suite alone.
+
+- `grouped_gemm`: a mixture of experts, one product for each expert over the tokens routed to it. Routing is even at
+  random from a fixed seed that belongs to the case, so that operations and bytes are exact and the same in every run;
+  experts that no token chose are not read. `loop` is torch.mm an expert; `grouped_mm` and `scaled_grouped_mm` are
+  torch's one kernel for all of them (compute capability 9.0 and 10.0, gfx942, gfx950); `scaled_mm` loops at FP8,
+  `int_mm` and `fp32-exact` at INT8, `upcast` carries 16 bits on a processor's FP32 units. Checked on a CPU: all but
+  `scaled_grouped_mm`, which torch has for GPUs only; no GPU has run any of them yet.
+- `conv3d`: a stride and a padding for each axis. `torch` is the library's; `patches` is one product where patches do
+  not overlap, as in Pangu-Weather's embedding; `upcast` as above. No INT8. Checked on a CPU; no GPU has run it yet.
+
+## The figure's sources
+
 Tags of a source: """
 
 HEADERS: Final = ("call", "kernel and case", "tiny", "precisions", "weight", "weight from", "source", "tags")

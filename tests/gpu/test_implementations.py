@@ -14,10 +14,14 @@ from bench.records import Device
 CASES = {
     "gemm": "m=1024,n=768,k=512,trans_b=1",
     "conv": "n=8,c=64,h=28,w=28,k=96,padding=1,layout=nhwc",
+    "grouped_gemm": "experts=8,top_k=2,tokens=512,n=256,k=128",
+    "conv3d": "n=2,c=16,d=8,h=32,w=32,k=32,t=2,r=4,s=4,stride_d=2,stride_h=4,stride_w=4,layout=ndhwc",
 }
 RAGGED = {
     "gemm": "batch=3,m=100,n=52,k=36,trans_a=1",
     "conv": "n=3,c=6,h=15,w=13,k=10,padding=2,stride=2,groups=2,layout=nchw",
+    "grouped_gemm": "experts=40,top_k=1,tokens=33,n=17,k=19",
+    "conv3d": "n=2,c=3,d=5,h=7,w=9,k=4,t=2,r=3,s=1,stride_d=2,stride_w=2,padding_h=1,padding_w=1",
 }
 BUDGET_S = "120"  # choosing tile sizes and compiling come out of it
 MEASURED = ("ok", "noisy", "throttled", "contended", "invalid")
