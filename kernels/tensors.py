@@ -9,6 +9,7 @@ from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Final
 
+from bench.errors import UnavailableError
 from bench.kernel import DATA, Case, DeviceView, Executed
 from bench.precision import PRECISIONS
 
@@ -232,6 +233,33 @@ def exact_int8_blocks(terms: int, products_per_term: int = 1) -> list[tuple[int,
     count = -(-terms // longest)
     edges = [terms * i // count for i in range(count + 1)]
     return list(pairwise(edges))
+
+
+def exact_blocks_of_weights(magnitudes: torch.Tensor) -> list[tuple[int, int]]:
+    """Split sums of int8 products into ranges of terms that FP32 sums exactly, given the weights that are in them.
+
+    `magnitudes` (outputs, terms): what a term's weights add up to in absolute value. An activation is at most 128 in
+    absolute value, so no partial sum of a range, in whatever order, exceeds 128 times what its magnitudes add up to,
+    and every integer up to 2**24 is an FP32 number. Random weights allow ranges nearly twice as long as
+    `exact_int8_blocks`. ValueError where one term is too much.
+    """
+    import torch
+
+    terms = magnitudes.shape[1]
+    sums = torch.nn.functional.pad(magnitudes.long().cumsum(1), (1, 0))
+    for count in range(1, terms + 1):
+        edges = [terms * i // count for i in range(count + 1)]
+        if int(sums[:, edges].diff(dim=1).max()) <= EXACT_INT8_TERMS * 128:
+            return list(pairwise(edges))
+    raise ValueError("the weights of one term are more than FP32 sums exactly")
+
+
+def needs_onednn() -> None:
+    """UnavailableError where torch was built without oneDNN, whose packed operators an implementation calls."""
+    import torch
+
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch left it unannotated
+        raise UnavailableError("this torch was built without oneDNN")
 
 
 def int8_matmul_on_fp32(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

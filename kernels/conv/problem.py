@@ -11,7 +11,9 @@ from kernels.conv.cases import suite_cases
 from kernels.conv.floating import FloatingConvolutions
 from kernels.conv.geometry import float64_convolution, float64_rows, geometry
 from kernels.conv.integer import IntegerConvolutions
+from kernels.conv.packed import PackedConvolutions
 from kernels.conv.spaces import search_spaces
+from kernels.conv.taps import TapConvolutions
 from kernels.conv.triton_conv import TritonConvolutions
 from kernels.tensors import fill, output_bytes
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class Conv(TritonConvolutions, IntegerConvolutions, FloatingConvolutions, Kernel):
+class Conv(TritonConvolutions, TapConvolutions, PackedConvolutions, IntegerConvolutions, FloatingConvolutions, Kernel):
     """Two-dimensional convolution, unflipped as the field has it: x (n, c, h, w) with w (k, c/groups, r, s)."""
 
     name: ClassVar[str] = "conv"

@@ -6,13 +6,32 @@ from typing import TYPE_CHECKING
 
 from bench.kernel import Call, Case, DeviceView, Executed, Inputs, implementation
 from kernels.gemm.operands import operands, output_shape, per_matrix, sizes
-from kernels.tensors import cuda_capability, native_reason, on_fp32_units, onednn_reason, poisoned
+from kernels.tensors import cuda_capability, native_reason, on_fp32_units, onednn_reason, poisoned, tf32_reason
 
 if TYPE_CHECKING:
     import torch
 
 
 def _upcast_executed(case: Case, precision: str, device: DeviceView) -> Executed:
+    batch, m, n, k = sizes(case)
+    return on_fp32_units(2 * batch * m * n * k, precision)
+
+
+def _torch_reason(case: Case, precision: str, device: DeviceView) -> str:
+    """As for any plain product, but that a matrix times a vector at 16 bits is no scalar loop on any CPU.
+
+    torch reads the matrix as it is and multiplies in FP32 registers, where a conversion would write it out first
+    (ATen/native/BlasKernel.cpp, fp16_gemv_trans and bf16_gemv_trans). For a row times B, B has to lie as (n, k).
+    """
+    batch, m, n, _ = sizes(case)
+    if device.type == "cpu" and batch == 1 and (n == 1 or (m == 1 and case["trans_b"])):
+        return tf32_reason(device) if precision == "tf32" else ""
+    return native_reason(case, precision, device)
+
+
+def _torch_executed(case: Case, precision: str, device: DeviceView) -> Executed | None:
+    if device.type != "cpu" or precision not in ("bf16", "fp16") or not onednn_reason(precision, device):
+        return None
     batch, m, n, k = sizes(case)
     return on_fp32_units(2 * batch * m * n * k, precision)
 
@@ -40,7 +59,12 @@ def _scaled_reason(case: Case, precision: str, device: DeviceView) -> str:
 class FloatingProducts:
     """Floating-point implementations, for `Gemm` to inherit."""
 
-    @implementation("torch", precisions=("fp64", "fp32", "tf32", "bf16", "fp16"), supports=native_reason)
+    @implementation(
+        "torch",
+        precisions=("fp64", "fp32", "tf32", "bf16", "fp16"),
+        supports=_torch_reason,
+        executed=_torch_executed,
+    )
     def torch_product(self, inputs: Inputs) -> Call:
         """torch.mm or torch.bmm: the vendor's BLAS."""
         import torch

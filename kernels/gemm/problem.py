@@ -12,6 +12,7 @@ from kernels.gemm.floating import FloatingProducts
 from kernels.gemm.integer import IntegerProducts
 from kernels.gemm.libraries import LibraryProducts
 from kernels.gemm.operands import REFERENCE_ELEMENTS, float64_product, operands, sizes
+from kernels.gemm.packed import PackedProducts
 from kernels.gemm.spaces import search_spaces
 from kernels.gemm.triton_gemm import TritonProducts
 from kernels.tensors import fill, output_bytes
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class Gemm(TritonProducts, LibraryProducts, IntegerProducts, FloatingProducts, Kernel):
+class Gemm(TritonProducts, LibraryProducts, PackedProducts, IntegerProducts, FloatingProducts, Kernel):
     """C[batch] = A[batch] · B[batch], with A (m, k) and B (k, n); a `trans_` flag says that it lies transposed."""
 
     name: ClassVar[str] = "gemm"

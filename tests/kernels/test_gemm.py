@@ -43,8 +43,15 @@ ODD = [
     for batch, trans_a, trans_b in product((1, 3), (0, 1), (0, 1))
 ]
 SQUARE = {"m": 64, "n": 64, "k": 64}
-ELSEWHERE = ("compile", "scaled_mm-rowwise", "triton", "triton-accumulate-fp16")
-"""Those that hang on Triton or a compiler, and row-wise scales: test_triton_gemm has them."""
+ELSEWHERE = (
+    "compile",
+    "scaled_mm-rowwise",
+    "triton",
+    "triton-accumulate-fp16",
+    "upcast-prepacked",
+    "fp32-exact-prepacked",
+)
+"""test_triton_gemm has those that hang on Triton or a compiler, and row-wise scales; test_cpu_packed the packed."""
 
 
 def listed(case: dict, precision: str, device: DeviceView) -> list[str]:
