@@ -141,7 +141,10 @@ class _Plugin:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, None]:
         """Judge when all tests have been measured: how launches scatter is known from all series together."""
         outcome = yield
-        if self._begun is not None and self._begun.file.measurements and outcome.excinfo is None:
+        if self._begun is None or not self._begun.file.measurements:
+            return
+        self._begun.cut_short = outcome.excinfo is not None
+        if not self._begun.cut_short:
             self._begun.judge()
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

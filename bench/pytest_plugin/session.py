@@ -33,6 +33,8 @@ from bench.timing import Timing
 
 IMPLEMENTATION: Final = "pytest"
 """What a series' name says of how it was measured: a test is no implementation of a kernel."""
+INTERRUPTED: Final = 2
+"""pytest's exit status after Ctrl-C."""
 DATA: Final = "given"
 """The inputs are the test's own."""
 
@@ -58,6 +60,8 @@ class Session:
         self._items: dict[str, pytest.Item] = {}
         self._comparison: Comparison | None = None
         self._written: list[str] = []
+        self.cut_short = False
+        """Whether pytest stopped before all tests had run."""
         self.trouble = ""
         """Why the run file could not be written."""
         run = self._earlier.run if self._earlier else _run_record(config)
@@ -138,8 +142,7 @@ class Session:
         """End the run and write it wherever it was asked for."""
         for each in self._places.values():
             each.watch.stop()
-        status: Literal["complete", "interrupted"] = "interrupted" if exitstatus == 2 else "complete"
-        ending = self._whole(status).end
+        ending = self._whole("interrupted" if self.cut_short else "complete", by_user=exitstatus == INTERRUPTED).end
         assert ending is not None
         resumed = records.Resume(resumed=records.now(), command=_command(self._config))
         head: list[records.Record] = [resumed] if self._earlier else [self.file.run]
@@ -211,7 +214,10 @@ class Session:
             raise UsageError(
                 f"--bench-out: {self._out} exists; --bench-append adds this session to it as another launch"
             )
-        return records.read(self._out)
+        earlier = records.read(self._out)
+        if earlier.run.implementation != IMPLEMENTATION:
+            raise UsageError(f"--bench-append: {self._out} is no run of pytest: only its sessions can be added to it")
+        return earlier
 
     def _place(self, name: str) -> Place:
         if name not in self._places:
@@ -251,15 +257,16 @@ class Session:
     def _first_id(self) -> int:
         return 1 + (len(self._earlier.measurements) if self._earlier else 0)
 
-    def _whole(self, status: Literal["complete", "interrupted"]) -> records.RunFile:
+    def _whole(self, status: Literal["complete", "interrupted"], *, by_user: bool = False) -> records.RunFile:
         """The run as its file will read: earlier launches, this one, and its end."""
         earlier = self._earlier
         rows = [*(earlier.measurements if earlier else []), *self.file.measurements]
         end = records.End(
             status=status,
             counts=records.counts(rows),
-            exit_code=130 if status == "interrupted" else records.exit_code(rows),
+            exit_code=130 if by_user else records.exit_code(rows),
             wall_s=time.monotonic() - self._started,
+            reason="" if status == "complete" else "pytest stopped before all tests had run",
         )
         devices = [*(earlier.devices if earlier else []), *self._new_devices()]
         return records.RunFile(run=self.file.run, devices=devices, measurements=rows, end=end)

@@ -138,6 +138,15 @@ def test_sessions_are_the_launches_of_one_run_file(project: Path, session: Sessi
     )
 
 
+def test_a_session_that_stops_early_leaves_a_run_that_says_so(project: Path, session: Session) -> None:
+    (project / "test_last.py").write_text("def test_stop():\n    raise KeyboardInterrupt\n")
+    ended = session("--bench-out=run.jsonl", "-k", "test_sum or test_stop")
+    assert ended.code == 2, ended.out
+    run = records.read(project / "run.jsonl")
+    assert len(run.measurements) == 1
+    assert run.end is not None and (run.end.status, run.end.exit_code) == ("interrupted", 130)
+
+
 def test_options_that_cannot_be_met_are_told_before_anything_runs(project: Path, session: Session) -> None:
     for arguments, words in (
         (["--bench-compare=absent.jsonl"], "--bench-compare: cannot read"),
