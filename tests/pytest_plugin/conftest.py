@@ -55,13 +55,33 @@ Session = Callable[..., Ended]
 @pytest.fixture
 def project(tmp_path: Path, checkout: Path) -> Path:
     """A project with four tests, and suanli-bench's entry point as pyproject.toml declares it, installed or not."""
-    folder = tmp_path / "project"
+    return made(tmp_path, checkout)
+
+
+@pytest.fixture
+def session(project: Path) -> Session:
+    """`session("--bench-save", …)` runs `python -m pytest` there."""
+    return runner(project)
+
+
+@pytest.fixture(scope="session")
+def earlier(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
+    """The run file of one session of such a project: measuring takes seconds, and several tests compare with it."""
+    folder = made(tmp_path_factory.mktemp("earlier"), checkout)
+    ended = runner(folder)("--bench-out=run.jsonl")
+    assert ended.code == 0, ended.out
+    return folder / "run.jsonl"
+
+
+def made(parent: Path, checkout: Path) -> Path:
+    """The project's folder, below `parent`."""
+    folder = parent / "project"
     folder.mkdir()
     (folder / "test_kernels.py").write_text(TESTS)
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "pytest.ini").write_text("[pytest]\n")
     points = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
-    information = tmp_path / "site" / "suanli_bench-0.dist-info"
+    information = parent / "site" / "suanli_bench-0.dist-info"
     information.mkdir(parents=True)
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: suanli-bench\nVersion: 0\n")
     lines = [f"{name} = {target}" for name, target in points["pytest11"].items()]
@@ -69,9 +89,8 @@ def project(tmp_path: Path, checkout: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def session(project: Path) -> Session:
-    """`session("--bench-save", …)` runs `python -m pytest` there."""
+def runner(project: Path) -> Session:
+    """A function that runs `python -m pytest` in the project."""
 
     def run(*arguments: str, **environment: str) -> Ended:
         import bench

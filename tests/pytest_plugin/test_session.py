@@ -15,17 +15,19 @@ from bench.interop.registry import imported, read
 from tests.pytest_plugin.conftest import Session
 
 
-def scaled(path: Path, target: Path, factor: float) -> None:
-    """A copy of a run in which every call took `factor` times as long."""
+def scaled(path: Path, target: Path, factors: dict[str, float], **device: str) -> None:
+    """A copy of a run in which the calls of the tests that are named took so many times as long."""
     file = records.read(path)
     rows = []
     for row in file.measurements:
         assert row.time is not None
+        factor = factors.get(row.kernel.rpartition("::")[2], 1.0)
         values = msgspec.structs.asdict(row.time).items()
         times = {name: value * factor for name, value in values if name.endswith("_s") and value is not None}
         rows.append(msgspec.structs.replace(row, time=msgspec.structs.replace(row.time, **times)))
     assert file.end is not None
-    lines = [msgspec.structs.replace(file.run, id="baseline"), *file.devices, *rows, file.end]
+    devices = [msgspec.structs.replace(one, **device) for one in file.devices]
+    lines = [msgspec.structs.replace(file.run, id="baseline"), *devices, *rows, file.end]
     target.write_bytes(b"".join(map(records.encode, lines)))
 
 
@@ -82,60 +84,40 @@ def test_pytest_benchmarks_switches_hold_for_the_fixture(session: Session) -> No
     assert "1 skipped" in session("--benchmark-only", "-k", "test_no_benchmark or test_theirs").out
 
 
-def test_a_regression_fails_its_test_and_only_that(project: Path, session: Session) -> None:
-    first = session("--bench-out=base.jsonl")
-    assert first.code == 0, first.out
-    scaled(project / "base.jsonl", project / "fast.jsonl", 1e-6)
-    ended = session("--bench-compare=fast.jsonl", "--junitxml=junit.xml", "-k", "test_product or test_theirs")
+def test_a_regression_fails_its_test_and_only_that(project: Path, session: Session, earlier: Path) -> None:
+    scaled(earlier, project / "base.jsonl", {"test_product": 1e-6, "test_sum": 1e6})
+    ended = session("--bench-compare=base.jsonl", "--junitxml=junit.xml", "-k", "not test_no_benchmark")
     assert ended.code == 1, ended.out
-    assert "1 failed, 1 passed" in ended.out
+    assert "1 failed, 2 passed" in ended.out, "what is faster passes"
     (line,) = [line for line in ended.out.splitlines() if line.startswith("FAILED")]
     assert line.startswith("FAILED test_kernels.py::test_product[32] - Failed: regression:")
-    assert "% slower, above the threshold" in ended.out and "against fast.jsonl" in ended.out
-    assert "missing" not in ended.out, "tests that were not selected are not missing"
+    assert "% slower, above the threshold" in ended.out and "against base.jsonl" in ended.out
+    assert "1 regression, 1 improvement" in ended.out
     assert '<failure message="Failed: regression:' in (project / "junit.xml").read_text()
 
-    # A baseline that was far slower: an improvement fails nothing.
-    scaled(project / "base.jsonl", project / "slow.jsonl", 1e6)
-    faster = session("--bench-compare=slow.jsonl", "-k", "test_product")
-    assert faster.code == 0, faster.out
-    assert "1 improvement" in faster.out
 
-
-def test_what_cannot_be_told_warns_and_passes(project: Path, session: Session) -> None:
-    assert session("--bench-out=base.jsonl", "-k", "test_sum").code == 0
-    file = records.read(project / "base.jsonl")
-    (device,) = file.devices
-    lines = [
-        msgspec.structs.replace(file.run, id="other"),
-        msgspec.structs.replace(device, name="another processor"),
-        *file.measurements,
-    ]
-    (project / "other.jsonl").write_bytes(b"".join(map(records.encode, lines)))
+def test_what_cannot_be_told_warns_and_passes(project: Path, session: Session, earlier: Path) -> None:
+    scaled(earlier, project / "other.jsonl", {}, name="another processor")
     ended = session("--bench-compare=other.jsonl", "-k", "test_sum")
     assert ended.code == 0, ended.out
     assert "BenchWarning: not_comparable: device differs: another processor in the base" in ended.out
+    assert "missing" not in ended.out, "tests that were not selected are not missing"
 
 
-def test_sessions_are_the_launches_of_one_run_file(project: Path, session: Session) -> None:
-    for _ in range(2):
-        ended = session("--bench-out=run.jsonl", "--bench-append", "--bench-save", "-k", "test_sum")
-        assert ended.code == 0, ended.out
+def test_sessions_are_the_launches_of_one_run_file(project: Path, session: Session, earlier: Path) -> None:
+    (project / "run.jsonl").write_bytes(earlier.read_bytes())
+    (project / "results").mkdir()
+    (project / "results" / "first.jsonl").write_bytes(earlier.read_bytes())
+    again = ("--bench-out=run.jsonl", "--bench-append", "--bench-save", "--bench-compare=latest", "-k", "test_sum")
+    ended = session(*again)
+    assert ended.code == 0, ended.out
     run = records.read(project / "run.jsonl")
-    assert [(row.id, row.launch) for row in run.measurements] == [("00001", 0), ("00002", 1)]
+    assert [(row.id, row.launch) for row in run.measurements] == [("00001", 0), ("00002", 0), ("00003", 1)]
     assert len(run.devices) == 1 and len(run.resumes) == 1
     assert run.end is not None and run.end.counts == records.counts(run.measurements)
     assert len(list((project / "results").glob("*.jsonl"))) == 2
-
-    # `latest` is a run of the store as it was before this session.
-    compared = session("--bench-compare=latest", "-k", "test_sum")
-    assert f"base {run.run.id}" in compared.out, compared.out
-
-    assert (
-        session("--bench-out=run.jsonl")
-        .out.strip()
-        .endswith("--bench-append adds this session to it as another launch")
-    )
+    # `latest` is a run of the store as it was before this session; both launches are judged.
+    assert "launches: 1 of the base, 2 new" in ended.out
 
 
 def test_a_session_that_stops_early_leaves_a_run_that_says_so(project: Path, session: Session) -> None:
@@ -148,11 +130,13 @@ def test_a_session_that_stops_early_leaves_a_run_that_says_so(project: Path, ses
 
 
 def test_options_that_cannot_be_met_are_told_before_anything_runs(project: Path, session: Session) -> None:
+    (project / "there.jsonl").touch()
     for arguments, words in (
         (["--bench-compare=absent.jsonl"], "--bench-compare: cannot read"),
         (["--bench-append"], "--bench-append: needs --bench-out FILE"),
         (["--bench-threshold=much"], "--bench-threshold: 'much' is not a change above 0 %"),
         (["--bench-out=."], "--bench-out: . is a folder"),
+        (["--bench-out=there.jsonl"], "exists; --bench-append adds this session to it as another launch"),
     ):
         ended = session(*arguments)
         assert ended.code == 4, ended.out
