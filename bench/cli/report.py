@@ -61,7 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="reference|GLOB",
-        help="set beside: the shipped reference results, or those and the rated hardware whose name fits, such as 'H100*'",
+        help="set beside: the shipped reference results; or those, and rated hardware, whose name fits: 'H100*'",
     )
     parser.add_argument(
         "--price", action="append", default=[], metavar="GLOB=AMOUNT/h", help="what an hour of a device costs"
@@ -81,7 +81,9 @@ def run(args: argparse.Namespace) -> int:
     if suffix not in SUFFIXES:
         raise UsageError(f"-o: {str(args.output)!a} ends in none of {', '.join(SUFFIXES)}")
     if suffix != ".svg" and (args.chart or args.precision):
-        raise UsageError(f"{'--chart' if args.chart else '--precision'}: only goes with -o FILE.svg; a page has all charts")
+        raise UsageError(
+            f"{'--chart' if args.chart else '--precision'}: only goes with -o FILE.svg; a page has all charts"
+        )
     from bench.cli.files import refuse_existing, write_whole
 
     refuse_existing([args.output], args.force)
@@ -107,7 +109,9 @@ def _view(args: argparse.Namespace, prices: Sequence[Price]) -> ReportView:
     asked = args.runs
     if not asked and not args.beside:
         asked = [LATEST]
-    paths = list(dict.fromkeys(resolve(reference, store).resolve() for reference in _present(asked, args, bool(shipped))))
+    paths = list(
+        dict.fromkeys(resolve(reference, store).resolve() for reference in _present(asked, args, bool(shipped)))
+    )
     references = [(path, records.read(path)) for path in shipped] if beside else []
     entries: list[Entry] = []
     chosen: list[tuple[Path, records.RunFile]] = []
@@ -149,11 +153,15 @@ def _beside(
     def fits(name: str) -> bool:
         return fnmatchcase(name.casefold(), pattern.casefold())
 
-    found = [(path, file) for path, file in references if fits(path.stem) or any(fits(one.name) for one in file.devices)]
+    found = [
+        (path, file) for path, file in references if fits(path.stem) or any(fits(one.name) for one in file.devices)
+    ]
     rated = [one for one in tables.entries if fits(one.name)]
     if not found and not rated:
-        known = [REFERENCE, *(one.name for one in tables.entries)]
-        raise unknown_name("--with", pattern, known)
+        raise UsageError(
+            f"--with: {pattern!a} is not {REFERENCE!r} and fits no reference result and no rated hardware "
+            "(`python -m bench ratings` lists it)"
+        )
     return found, rated
 
 
@@ -165,7 +173,7 @@ def _price(text: str) -> Price:
         amount = float(found["amount"]) if found else 0.0
     except ValueError:
         amount = 0.0
-    if found is None or not 0 < amount or not isfinite(amount):
+    if found is None or amount <= 0 or not isfinite(amount):
         raise UsageError(f"--price: {text!a} is not GLOB=AMOUNT/h with an amount above 0, such as 'H100*=2.10/h'")
     return Price(found["pattern"], amount)
 
