@@ -38,6 +38,7 @@ COMMANDS: Final[dict[str, str]] = {
     "results": "list the runs of a store, compact old ones, rebuild the index",
     "report": "set runs and rated hardware side by side, as one page or a chart",
     "fleet": "put many devices side by side, and name the sick ones with the reason",
+    "plan": "say what a list of devices is rated at, measured at and delivers, by precision",
 }
 
 EPILOG: Final = """\

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,7 +63,19 @@ def document(fleet: Fleet) -> dict[str, Any]:
 def json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of the document; docs/fleet.schema.json holds it."""
     schema = msgspec.json.schema(Document)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "bench fleet", **schema}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "bench fleet",
+        **json.loads(json.dumps(_ordered(schema))),
+    }
+
+
+def _ordered(value: Any) -> Any:
+    """The same with enumerations in alphabetical order: msgspec's differs from process to process."""
+    if isinstance(value, dict):
+        ordered = {key: _ordered(inner) for key, inner in value.items()}
+        return ordered | ({"enum": sorted(value["enum"])} if isinstance(value.get("enum"), list) else {})
+    return [_ordered(inner) for inner in value] if isinstance(value, list) else value
 
 
 def terminal(fleet: Fleet, width: int, *, every: bool = False, ascii_only: bool = False) -> str:

@@ -1,0 +1,178 @@
+"""`fleet` through the real command line: who is called sick, why, and in which form."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from bench import records
+from bench.report.fleet import json_schema
+from tests.conftest import Cli
+from tests.factories import device, measurement, run_file
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """A fleet's run file: device number → its time over a healthy one's; `rows` changes the rows of a device."""
+
+    def file(
+        times: dict[int, float], name: str = "fleet", kinds: int = 1, rows: dict[int, dict[str, Any]] | None = None
+    ) -> Path:
+        content = run_file([])
+        lines: list[records.Record] = [content.run]
+        for number, slower in times.items():
+            where = {"device": f"cuda:{number % 8}", "host": f"node{number // 8}", "rank": number}
+            kind = number % kinds
+            lines.append(device(kind="cuda", name=f"card {kind}", rating_name=None, **where))
+            draw = random.Random(number)
+            factor = 1e-3 * (1 + 2 * kind) * slower * draw.gauss(1, 0.01)
+            for case in (1, 2):
+                samples = sorted(factor * case * draw.gauss(1, 0.03) for _ in range(51))
+                changes = {"samples_s": samples, "median_s": samples[25], "case": {"m": case}, "rated": None}
+                lines.append(measurement(**where, **(changes | (rows or {}).get(number, {}))))
+        path = tmp_path / f"{name}.jsonl"
+        path.write_bytes(b"".join(map(records.encode, lines)))
+        return path
+
+    return file
+
+
+def healthy(count: int) -> dict[int, float]:
+    return dict.fromkeys(range(count), 1.0)
+
+
+def fleet(cli: Cli, *arguments: str) -> tuple[int, dict[str, Any]]:
+    done = cli("fleet", *arguments, "--format", "json")
+    document: dict[str, Any] = json.loads(done.out)
+    jsonschema.validate(document, json_schema())
+    return done.code, document
+
+
+def test_a_healthy_fleet_is_0(cli: Cli, write: Write) -> None:
+    code, document = fleet(cli, str(write(healthy(40))))
+    assert code == 0
+    assert document["outliers"] == []
+    assert document["counts"] == {"sick": 0, "unjudged": 0, "healthy": 40}
+
+
+def test_a_device_at_a_third_of_its_speed_is_named_in_a_mixed_fleet(cli: Cli, write: Write) -> None:
+    code, document = fleet(cli, str(write(healthy(40) | {21: 3.0}, kinds=2)))
+    assert code == 1
+    (outlier,) = document["outliers"]
+    assert (outlier["host"], outlier["rank"], outlier["device"]) == ("node2", 21, "cuda:5")
+    assert outlier["finding"]["relative_time"] == pytest.approx(3.0, rel=0.05)
+    assert {kind["sku"].partition(",")[0]: kind["sick"] for kind in document["kinds"]} == {"card 0": 0, "card 1": 1}
+
+
+def test_a_slow_clock_is_the_reason(cli: Cli, write: Write) -> None:
+    def seen(hz: float, shares: dict[str, float]) -> dict[str, Any]:
+        return {"telemetry": {"clock_hz": {"median": hz, "source": "nvml"}, "throttle": {"share": shares}}}
+
+    rows = {number: seen(1.41e9, {}) for number in range(16)}
+    rows[5] = seen(1.14e9, {"hw_thermal_slowdown": 0.83}) | {"status": "throttled", "reason": "hot"}
+    done = cli("fleet", str(write(healthy(16) | {5: 1.24}, rows=rows)))
+    assert done.code == 1
+    assert "SICK node0 rank 5 cuda:5" in done.out
+    words = " ".join(done.out.split())
+    assert "clock 1,140 MHz where its kind has 1,410 MHz: thermal slowdown in 83 % of samples" in words
+
+
+def test_one_of_two_devices_is_named(cli: Cli, write: Write) -> None:
+    code, document = fleet(cli, str(write({0: 1.0, 1: 1.5})))
+    assert code == 1
+    assert [one["rank"] for one in document["outliers"]] == [1]
+
+
+def test_a_device_that_computes_wrong_results_alone_is_sick(cli: Cli, write: Write) -> None:
+    wrong = {3: {"status": "wrong", "reason": "error 0.3"}}
+    code, document = fleet(cli, str(write(healthy(8), rows=wrong)))
+    assert code == 1
+    assert [one["status"] for one in document["devices"]].count("sick") == 1
+    assert "wrong: error 0.3" in document["devices"][3]["reason"]
+
+
+def test_a_dead_rank_is_sick_with_its_reason(cli: Cli, write: Write) -> None:
+    dead = {2: {"status": "crashed", "reason": "rank 2 died: signal 9", "timed": False, "samples_s": None}}
+    code, document = fleet(cli, str(write(healthy(4), rows=dead)))
+    assert code == 1
+    assert "rank 2 died: signal 9" in document["devices"][2]["reason"]
+
+
+def test_a_device_below_its_rating_is_sick_without_a_neighbour(cli: Cli, write: Write) -> None:
+    rows = {0: {"utilization": 0.27, "utilization_of": "operations"}}
+    code, document = fleet(cli, str(write({0: 1.0}, rows=rows)))
+    assert code == 1
+    assert document["outliers"][0]["finding"]["rule"] == "rating"
+
+
+def test_a_lone_device_without_a_rating_is_unjudged(cli: Cli, write: Write) -> None:
+    code, document = fleet(cli, str(write({0: 1.0})))
+    assert code == 3
+    assert document["devices"][0]["status"] == "unjudged"
+
+
+def test_stored_runs_tell_of_a_lone_device(cli: Cli, write: Write, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    for number in range(5):
+        content = write({0: 1.0}, name=f"old{number}").read_bytes()
+        head, rest = content.split(b"\n", 1)
+        run = json.loads(head) | {"id": f"old{number}"}
+        (store / f"old{number}.jsonl").write_bytes(json.dumps(run).encode() + b"\n" + rest)
+    code, document = fleet(cli, str(write({0: 1.4}, name="now")), "--results", str(store))
+    assert code == 1
+    assert document["outliers"][0]["finding"]["rule"] == "history"
+
+
+def test_the_order_of_the_files_changes_nothing(cli: Cli, write: Write) -> None:
+    one = write(dict.fromkeys(range(8), 1.0), name="one")
+    other = write(dict.fromkeys(range(8, 16), 1.0) | {9: 1.4}, name="other")
+    assert fleet(cli, str(one), str(other))[1]["devices"] == fleet(cli, str(other), str(one))[1]["devices"]
+
+
+def test_junit_and_openmetrics_say_the_same(cli: Cli, write: Write) -> None:
+    path = str(write(healthy(8) | {3: 2.0}))
+    junit = cli("fleet", path, "--format", "junit")
+    assert junit.code == 1
+    assert 'failures="1"' in junit.out
+    metrics = cli("fleet", path, "--format", "openmetrics")
+    samples = [line for line in metrics.out.splitlines() if line.startswith("bench_fleet_device_sick{")]
+    assert sum(line.endswith(" 1.0") for line in samples) == 1
+    assert metrics.out.endswith("# EOF\n")
+
+
+def test_rules_are_data_and_checked(cli: Cli, write: Write, tmp_path: Path) -> None:
+    path, rules = str(write(healthy(8) | {3: 1.3})), tmp_path / "rules.toml"
+    rules.write_text("[device]\nrobust_z = 900.0\n[series]\nrobust_z = 900.0\n")
+    assert cli("fleet", path, "--rules", str(rules)).code == 0
+    for text, word in (
+        ("[device]\nrobust_z = 'open(1)'\n", "robust_z"),
+        ("[device]\nrobust_z = nan\n", "robust_z"),
+        ("[device]\nsquare = 1\n", "square"),
+        ("[other]\na = 1\n", "other"),
+        ("device = 1\n", "device"),
+        ("[device\n", "TOML"),
+    ):
+        rules.write_text(text)
+        done = cli("fleet", path, "--rules", str(rules))
+        assert (done.code, word in done.err, done.err.count("\n")) == (2, True, 1), done.err
+
+
+def test_what_is_no_run_is_3(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "no.jsonl").write_text('{"type":"other"}\n')
+    for name in ("no.jsonl", "absent.jsonl"):
+        done = cli("fleet", str(tmp_path / name))
+        assert (done.code, done.err.count("\n")) == (3, 1)
+
+
+def test_the_published_schema_is_the_documents(checkout: Path) -> None:
+    published = json.loads((checkout / "docs" / "fleet.schema.json").read_text(encoding="utf-8"))
+    assert published == json_schema()
