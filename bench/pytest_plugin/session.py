@@ -10,29 +10,32 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 import pytest
 
-from bench import METHOD_VERSION, __version__, records, store
-from bench.analysis.comparison import Comparison, Thresholds, compare
+from bench import records, store
+from bench.analysis.comparison import Comparison, compare
 from bench.analysis.identity import comparison_class, differences, key_of
-from bench.cli.thresholds import share, thresholds
 from bench.errors import UnavailableError, UsageError
+from bench.pytest_plugin.context import (
+    IMPLEMENTATION,
+    case_of,
+    command,
+    default_results,
+    limits,
+    out_file,
+    run_record,
+    software,
+)
 from bench.pytest_plugin.measuring import Asked, Place, device_name, place, rated, role_of, shortcut, timed
 from bench.pytest_plugin.recording import budget_s, uninstrumented
 from bench.report import table, verdicts
-from bench.runner import host
-from bench.runner.worker import RECORDED_DISTRIBUTIONS
 from bench.store.folder import Folder
 from bench.timing import Timing
 
-IMPLEMENTATION: Final = "pytest"
-"""What a series' name says of how it was measured: a test is no implementation of a kernel."""
 INTERRUPTED: Final = 2
 """pytest's exit status after Ctrl-C."""
 DATA: Final = "given"
@@ -49,9 +52,9 @@ class Session:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._started = time.monotonic()
-        self._store = store.location(config.getoption("bench_results") or _default_results(config))
-        self._out = _out(config)
-        self._limits = _limits(config)
+        self._store = store.location(config.getoption("bench_results") or default_results(config))
+        self._out = out_file(config)
+        self._limits = limits(config)
         self.baseless = ""
         """Why there is nothing to compare with, where a comparison was asked for."""
         self._base = self._baseline()
@@ -64,7 +67,7 @@ class Session:
         """Whether pytest stopped before all tests had run."""
         self.trouble = ""
         """Why the run file could not be written."""
-        run = self._earlier.run if self._earlier else _run_record(config)
+        run = self._earlier.run if self._earlier else run_record(config)
         self._launch = 1 + max((row.launch for row in self._earlier.measurements), default=-1) if self._earlier else 0
         self.file = records.RunFile(run=run)
         """What this session measured; earlier sessions' rows are in the file alone."""
@@ -86,7 +89,7 @@ class Session:
             rank=where.device.rank,
             launch=self._launch,
             kernel=item.nodeid.partition("[")[0],
-            case=_case(item),
+            case=case_of(item),
             precision=asked.precision,
             accumulate=asked.accumulate,
             implementation=IMPLEMENTATION,
@@ -144,7 +147,7 @@ class Session:
             each.watch.stop()
         ending = self._whole("interrupted" if self.cut_short else "complete", by_user=exitstatus == INTERRUPTED).end
         assert ending is not None
-        resumed = records.Resume(resumed=records.now(), command=_command(self._config))
+        resumed = records.Resume(resumed=records.now(), command=command(self._config))
         head: list[records.Record] = [resumed] if self._earlier else [self.file.run]
         lines = [*head, *self._new_devices(), *self.file.measurements, ending]
         whole = b"".join(map(records.encode, lines))
@@ -232,7 +235,7 @@ class Session:
         import torch
 
         if not self.file.run.pinning:
-            self.file.run.software = _software()
+            self.file.run.software = software()
             self.file.run.pinning = {
                 "torch_threads": torch.get_num_threads(),
                 "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
@@ -242,7 +245,7 @@ class Session:
         if self._earlier is None or before is None:
             return
         run = msgspec.structs.replace(
-            _run_record(self._config), software=_software(), pinning={"torch_threads": torch.get_num_threads()}
+            run_record(self._config), software=software(), pinning={"torch_threads": torch.get_num_threads()}
         )
         now = comparison_class(msgspec.structs.replace(self._earlier, run=run), found.device)
         apart = differences(comparison_class(self._earlier, before), now)
@@ -296,75 +299,3 @@ class Session:
                     "location": None,
                 }
             )
-
-
-def _case(item: pytest.Item) -> dict[str, int | str]:
-    """The test's parameters as the case of its series: numbers and words as they are, else pytest's name of them."""
-    callspec = getattr(item, "callspec", None)
-    if callspec is None:
-        return {}
-    found: dict[str, int | str] = {}
-    for name, value in callspec.params.items():
-        if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
-            found[name] = value
-        elif value is None or isinstance(value, bool | float) or type(value).__module__.partition(".")[0] == "torch":
-            found[name] = " ".join(str(value).split())[:100]
-        else:
-            return {"param": callspec.id}
-    return found
-
-
-def _default_results(config: pytest.Config) -> Path | None:
-    """The store where none is named: that of the project, wherever in it pytest was started."""
-    return None if os.environ.get("BENCH_RESULTS") else config.rootpath / "results"
-
-
-def _out(config: pytest.Config) -> Path | None:
-    text = config.getoption("bench_out")
-    if text is None:
-        return None
-    path: Path = config.invocation_params.dir / text
-    if path.is_dir():
-        raise UsageError(f"--bench-out: {text} is a folder; name a file, or put the run into the store: --bench-save")
-    return path
-
-
-def _limits(config: pytest.Config) -> Thresholds:
-    asked = config.getoption("bench_threshold")
-    if asked is None:
-        return thresholds(None, config.rootpath)
-    return replace(thresholds(None, config.rootpath), asked=share("--bench-threshold", asked))
-
-
-def _run_record(config: pytest.Config) -> records.Run:
-    return records.Run(
-        id=records.run_id(),
-        started=records.now(),
-        command=_command(config),
-        bench_version=__version__,
-        method_version=METHOD_VERSION,
-        suite=None,
-        seed=0,
-        implementation=IMPLEMENTATION,
-        git=host.git_state(),
-        host=host.host(False),
-        environment=host.environment(False),
-        pages=host.page_settings(),
-    )
-
-
-def _command(config: pytest.Config) -> list[str]:
-    return ["pytest", *map(str, config.invocation_params.args)]
-
-
-def _software() -> dict[str, str]:
-    import torch
-
-    found = {}
-    for name in (*RECORDED_DISTRIBUTIONS, "pytest", "pytest-benchmark"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    # The distribution's metadata lacks the +cpu, +cu130, +rocm.
-    return found | {"torch": str(torch.__version__)}
