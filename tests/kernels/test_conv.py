@@ -50,8 +50,8 @@ LAYERS = [
     {"n": 1, "c": 1, "h": 20, "w": 40, "k": 8, "r": 5, "s": 20, "stride": 2},
 ]
 CASES = [{**layer, "layout": layout} for layer, layout in product(LAYERS, ("nchw", "nhwc"))]
-ELSEWHERE = ("triton", "compile", "prepacked", "upcast-prepacked", "fp32-exact-prepacked", "taps")
-"""test_triton_conv has the first, test_cpu_packed and test_cpu_compiled the others."""
+ELSEWHERE = ("triton", "prepacked", "upcast-prepacked", "fp32-exact-prepacked", "taps")
+"""test_triton_conv has the first, test_cpu_packed the others."""
 PLAIN = {"n": 2, "c": 16, "h": 8, "w": 8, "k": 16, "padding": 1}
 
 
