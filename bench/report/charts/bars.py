@@ -14,9 +14,9 @@ from bench.report.report_words import say
 
 PANEL_ROW: Final = 46
 STEP_ROW: Final = 24
-NAME: Final = 62
+NAME: Final = 66
 """Columns of the waterfall's names, in SVG units."""
-FIGURE: Final = 96
+FIGURE: Final = 116
 NAME_CHARACTERS: Final = 46
 
 
