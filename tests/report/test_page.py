@@ -64,7 +64,8 @@ def named(name: str, file: str = "a") -> str:
     rows = [
         measurement(
             kernel=name, implementation=name, case={name: name, "m": size}, reason=name, losses=losses,
-            status="noisy", warnings=[name], host=name, data=name, also=[name], work=records.Work(operations=size, bytes=8),
+            status="noisy", warnings=[name], host=name, data=name, also=[name],
+            work=records.Work(operations=size, bytes=8),
         )
         for size in (10, 100)
     ]  # fmt: skip

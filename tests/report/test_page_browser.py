@@ -125,7 +125,7 @@ def test_the_language_switches_every_word_and_back(browser: Any) -> None:
     assert script(browser, "return document.documentElement.lang") == "zh-Hans"
     left = script(
         browser,
-        "return [...document.querySelectorAll('[data-i18n]')].map(e=>e.textContent).filter(t=>/^[a-z ,.]{4,}$/i.test(t))",
+        "return [...document.querySelectorAll('[data-i18n]')].map(e=>e.innerHTML).filter(t=>/^[a-z ,.]{4,}$/i.test(t))",
     )
     assert left == []
     assert "屋顶线" in script(

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 import bench
 from bench.analysis.report_view import ReportView
 from bench.errors import UnavailableError
+from bench.report.charts.svg import printable
 from bench.report.page import evidence, sections
 from bench.report.page.wording import Defaults
 from bench.report.report_words import CATALOGUE, LANGUAGES, say
-from bench.store.index import printable
 
 if TYPE_CHECKING:
     import jinja2

@@ -8,9 +8,9 @@ from typing import Any, Final
 from bench.analysis import observed
 from bench.analysis.report_view import ReportView, Row, operations_per_j
 from bench.report.charts import svg
+from bench.report.charts.svg import printable
 from bench.report.numbers import percent, short_case
 from bench.report.page.wording import Defaults, case_of, cut, figure_of, rated_of, share_of
-from bench.store.index import printable
 
 UNITS: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 

@@ -19,9 +19,9 @@ from bench.analysis.report_view import (
     unit_of,
 )
 from bench.report.charts import bars, points, svg
+from bench.report.charts.svg import printable
 from bench.report.numbers import percent, prefix, with_interval
 from bench.report.page.wording import Defaults, cut, loss_of, name_of, share_of
-from bench.store.index import printable
 
 OPEN: Final = 5
 """Devices up to which the sections of each are open; more are a click away."""

@@ -8,8 +8,8 @@ from typing import Final, TypeAlias
 from bench.analysis.losses import largest
 from bench.analysis.report_view import Row, unit_of
 from bench.report.charts import svg
+from bench.report.charts.svg import printable
 from bench.report.numbers import percent, short_case
-from bench.store.index import printable
 
 Defaults: TypeAlias = Mapping[str, Mapping[str, int | str | None]]
 
