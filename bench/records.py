@@ -1,7 +1,7 @@
 """The run file: JSON Lines, one object a line, append-only; its schema, how it is read and how it is written.
 
-Line types: `run`, `device`, `measurement`, `resume`, `end`. Times are seconds, rates operations or bytes per second,
-memory bytes, clocks Hz; the unit is in the name. What was not measured is null. A written line is never rewritten, so
+Line types: `run`, `device`, `trial`, `measurement`, `resume`, `end`. Times are seconds, rates operations or bytes per
+second, memory bytes, clocks Hz; the unit is in the name. What was not measured is null. A written line is never rewritten, so
 keys that this version doesn't know stay in the file (`lines` hands them on); a newer schema is refused.
 """
 
@@ -288,6 +288,26 @@ class Measurement(msgspec.Struct, kw_only=True, tag="measurement", tag_field="ty
     """For a suite of scenarios: which call of which application this is."""
 
 
+class Trial(msgspec.Struct, kw_only=True, tag="trial", tag_field="type"):
+    """One short look of the finder at one case: roughly how fast it is, unchecked. For choosing, never for a figure."""
+
+    number: int
+    device: str
+    kernel: str
+    case: dict[str, int | str]
+    precision: str
+    implementation: str
+    stage: str
+    """Why it was looked at: "design", "model", "neighbour", "random", "again", "confirm", or "sweep"."""
+    status: Status
+    reason: str = ""
+    call_s: float | None = None
+    """Seconds per call, the median of one short look; null where it did not run."""
+    rate: Rate | None = None
+    spent_s: float = 0.0
+    """Wall time of the look, set-up included."""
+
+
 class Resume(msgspec.Struct, kw_only=True, tag="resume", tag_field="type"):
     """A run taken up again."""
 
@@ -305,7 +325,7 @@ class End(msgspec.Struct, kw_only=True, tag="end", tag_field="type"):
     reason: str = ""
 
 
-Record: TypeAlias = Run | Device | Measurement | Resume | End
+Record: TypeAlias = Run | Device | Trial | Measurement | Resume | End
 
 
 class RunFile(msgspec.Struct, kw_only=True):
@@ -314,6 +334,7 @@ class RunFile(msgspec.Struct, kw_only=True):
     run: Run
     devices: list[Device] = []
     measurements: list[Measurement] = []
+    trials: list[Trial] = []
     resumes: list[Resume] = []
     end: End | None = None
     truncated: bool = False
@@ -436,6 +457,7 @@ def read(path: Path) -> RunFile:
         run=records[0],
         devices=[r for r in records if isinstance(r, Device)],
         measurements=[r for r in records if isinstance(r, Measurement)],
+        trials=[r for r in records if isinstance(r, Trial)],
         resumes=[r for r in records if isinstance(r, Resume)],
         end=ends[-1] if ends else None,
         truncated=_unfinished(path),

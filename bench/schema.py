@@ -12,13 +12,13 @@ from typing import Any
 
 import msgspec
 
-from bench.records import SCHEMA, Device, End, Measurement, Resume, Run
+from bench.records import SCHEMA, Device, End, Measurement, Resume, Run, Trial
 
-LINES = (Run, Device, Measurement, Resume, End)
+LINES = (Run, Device, Trial, Measurement, Resume, End)
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of one line: one of the five records, each with all of its keys."""
+    """JSON Schema (2020-12) of one line: one of the six records, each with all of its keys."""
     references, definitions = msgspec.json.schema_components(LINES, ref_template="#/$defs/{name}")
     for definition in definitions.values():
         if "properties" not in definition:

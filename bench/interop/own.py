@@ -55,6 +55,7 @@ def read(data: bytes, origin: Origin) -> list[Imported]:
         run=run,
         devices=[one for one in decoded if isinstance(one, records.Device)],
         measurements=rows,
+        trials=[one for one in decoded if isinstance(one, records.Trial)],
         resumes=[one for one in decoded if isinstance(one, records.Resume)],
         end=ends[-1] if ends else None,
     )

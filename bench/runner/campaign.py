@@ -50,9 +50,9 @@ def execute(
 
 def _execute(prepared: Prepared, path: Path, observer: Observer, earlier: records.RunFile | None) -> records.RunFile:
     if earlier is None:
-        journal = Journal.new(path, _run_record(prepared, path), prepared.devices, prepared.started)
+        journal = Journal.new(path, run_record(prepared, path), prepared.devices, prepared.started)
     else:
-        journal = Journal.resume(path, earlier, _command(prepared), prepared.started)
+        journal = Journal.resume(path, earlier, command_words(prepared), prepared.started)
     observer.started(prepared.devices, prepared.rows)
     campaign = _Campaign(prepared, journal, observer)
     try:
@@ -75,12 +75,13 @@ def _execute(prepared: Prepared, path: Path, observer: Observer, earlier: record
     return journal.file
 
 
-def _run_record(prepared: Prepared, path: Path) -> records.Run:
+def run_record(prepared: Prepared, path: Path) -> records.Run:
+    """The first line of the run file at `path`."""
     options = prepared.options
     return records.Run(
         id=path.stem,
         started=records.now(),
-        command=_command(prepared),
+        command=command_words(prepared),
         bench_version=__version__,
         method_version=METHOD_VERSION,
         suite=None if options.selection.cases else options.selection.suite,
@@ -98,7 +99,8 @@ def _run_record(prepared: Prepared, path: Path) -> records.Run:
     )
 
 
-def _command(prepared: Prepared) -> list[str]:
+def command_words(prepared: Prepared) -> list[str]:
+    """The command line as the run file keeps it."""
     options = prepared.options
     return ["bench", *map(_without_folder if options.anonymize else str, options.command)]
 
@@ -133,6 +135,11 @@ class _Campaign:
                     if self._remaining_s() <= 0 and f"{self.done + 1:05d}" not in self.held:
                         return
                     self._row(device, item, launch)
+
+    def measure(self, device: records.Device, item: plan.Item) -> None:
+        """The next row alone, by a worker that lives afterwards."""
+        self._row(device, item, 0)
+        self._need_worker()
 
     def _launch_is_held(self, launch: int) -> bool:
         """Whether an earlier part of the run has measured every row of the launch."""
@@ -294,6 +301,23 @@ class _Campaign:
         held_later = sum(int(number) > self.done for number in self.held)
         rows_left = self.prepared.rows - self.done + 1 - held_later
         return min(self._most_s(), max(0.0, self._remaining_s()) / rows_left)
+
+
+def measure_more(prepared: Prepared, journal: Journal, observer: Observer) -> None:
+    """Measure the first device's items that the journal has no row for, into a journal that its caller keeps open.
+
+    Rows are numbered on from those that it holds: for plans that grow while they are carried out. A worker that died is
+    replaced, and `prepared.worker` is the one that lives.
+    """
+    device = prepared.devices[0]
+    campaign = _Campaign(prepared, journal, observer)
+    campaign.done = len(journal.file.measurements)
+    campaign.held = {}
+    try:
+        for item in prepared.items[device.device][campaign.done :]:
+            campaign.measure(device, item)
+    finally:
+        prepared.worker = campaign.worker
 
 
 def _series(device: records.Device, item: plan.Item) -> tuple[str, str, str, str]:

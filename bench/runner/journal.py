@@ -43,6 +43,11 @@ class Journal:
         self._writer.write(row)
         self.file.measurements.append(row)
 
+    def look(self, trial: records.Trial) -> None:
+        """Write one short look of the finder."""
+        self._writer.write(trial)
+        self.file.trials.append(trial)
+
     def end(
         self, status: Literal["complete", "interrupted", "failed"], reason: str, exit_code: int | None = None
     ) -> None:

@@ -44,6 +44,21 @@ class Measure(msgspec.Struct, kw_only=True, tag="measure"):
     """Wall time of a sustained measurement."""
 
 
+class Try(msgspec.Struct, kw_only=True, tag="try"):
+    """One short look at one case by one implementation, unchecked; the worker answers with one Tried."""
+
+    device: str
+    kernel: str
+    case: dict[str, int | str]
+    precision: str
+    implementation: str
+    data: str = "normal"
+    cache: Literal["cold", "warm"] | None = None
+    seed: int = 0
+    look_s: float = 0.05
+    """Wall time of the timed part, one call at least."""
+
+
 class Stop(msgspec.Struct, kw_only=True, tag="stop"):
     """No more work: the worker ends."""
 
@@ -84,8 +99,19 @@ class Measured(msgspec.Struct, kw_only=True, tag="measured"):
     """The device no longer answers this process (a sticky CUDA error): a new worker is needed."""
 
 
-Request: TypeAlias = Describe | Measure | Stop
-Reply: TypeAlias = Described | Refused | Progress | Measured
+class Tried(msgspec.Struct, kw_only=True, tag="tried"):
+    """What a short look saw."""
+
+    status: records.Status
+    reason: str = ""
+    call_s: float | None = None
+    spent_s: float = 0.0
+    """Wall time of the look, set-up included."""
+    device_lost: bool = False
+
+
+Request: TypeAlias = Describe | Measure | Try | Stop
+Reply: TypeAlias = Described | Refused | Progress | Measured | Tried
 
 _ENCODER = msgspec.json.Encoder()
 

@@ -29,6 +29,8 @@ from bench.runner.protocol import (
     Refused,
     Request,
     Stop,
+    Tried,
+    Try,
 )
 from bench.telemetry.canary import Probe
 
@@ -61,6 +63,8 @@ def main(read_fd: int, write_fd: int) -> None:
                     probe = _probe(described)
                     devices = {device.device: device for device in described.devices}
                     channel.send(described)
+                elif isinstance(request, Try):
+                    channel.send(_look(request, devices))
                 else:
                     channel.send(_measure(request, devices, channel, probe))
             except BenchError as error:
@@ -111,7 +115,6 @@ def _probe(described: Described) -> Probe | None:
 
 
 def _measure(request: Measure, devices: dict[str, records.Device], channel: Channel, probe: Probe | None) -> Measured:
-    from bench.devices import backend
     from bench.runner.measure import measure_row
 
     def progress(phase: str, detail: str = "") -> None:
@@ -120,11 +123,28 @@ def _measure(request: Measure, devices: dict[str, records.Device], channel: Chan
     device = devices[request.device]
     measured = measure_row(request, device, progress, probe if device.kind == "cpu" else None)
     if measured.measurement.status not in records.MEASURED:
-        try:
-            backend(device).synchronize()
-        except Exception:  # an illegal access or a failed assertion on the device stays with the process for good
-            measured.device_lost = True
+        measured.device_lost = _is_lost(device)
     return measured
+
+
+def _look(request: Try, devices: dict[str, records.Device]) -> Tried:
+    from bench.runner.trial import look
+
+    tried = look(request, devices[request.device])
+    if tried.status != "ok":
+        tried.device_lost = _is_lost(devices[request.device])
+    return tried
+
+
+def _is_lost(device: records.Device) -> bool:
+    """Whether the device no longer answers this process."""
+    from bench.devices import backend
+
+    try:
+        backend(device).synchronize()
+    except Exception:  # an illegal access or a failed assertion on the device stays with the process for good
+        return True
+    return False
 
 
 def _software() -> dict[str, str]:

@@ -8,8 +8,8 @@ from math import log, sqrt
 from typing import Final
 
 from bench import records
+from bench.search.looks import Estimate, Looks
 from bench.search.space import Point, Space
-from bench.search.strategy import Estimate
 
 CLIFF: Final = 0.15
 """A step to the next larger value of one field that loses more than this is a cliff (the issue's own figure)."""
@@ -107,3 +107,13 @@ def rate_of(trial: records.Trial, unit: str) -> float | None:
     if trial.rate is None:
         return None
     return trial.rate.bytes_per_s if unit == "bytes" else trial.rate.operations_per_s
+
+
+def looks_of(space: Space, trials: Sequence[records.Trial], unit: str) -> Looks:
+    """The looks of a run file, those at points of the space."""
+    looks = Looks()
+    for trial in trials:
+        point = space.point(trial.case, trial.implementation)
+        if point is not None:
+            looks.tell(point, rate_of(trial, unit))
+    return looks

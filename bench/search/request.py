@@ -14,9 +14,10 @@ from typing import Final
 from bench import plugins, records
 from bench.devices import view
 from bench.errors import UsageError, unknown_name
-from bench.kernel import Implementation, Kernel
+from bench.kernel import Implementation, Kernel, Role
 from bench.precision import PRECISIONS
 from bench.runner import plan
+from bench.runner.resume import adopt
 from bench.runner.session import Observer, Options, Prepared, prepare
 from bench.search.space import IMPLEMENTATION, Axis, Point, Space, checked_axes, parse_axes
 
@@ -52,6 +53,11 @@ class Search:
     prepared: Prepared
     kernel: Kernel
     space: Space
+
+    @property
+    def unit(self) -> str:
+        """What the search goes by, "operations" or "bytes" per second: by the kernel's role."""
+        return "bytes" if self.kernel.role is Role.BANDWIDTH else "operations"
 
     @property
     def device(self) -> records.Device:
@@ -95,6 +101,14 @@ def prepare_search(request: Request, options: Options, watcher: Observer) -> Sea
     except BaseException:
         prepared.worker.kill()
         raise
+
+
+def adopted(search: Search, earlier: records.RunFile) -> Search:
+    """The search as it goes on from an earlier part; UnavailableError where the two would not be comparable."""
+    row = plan.Item(search.kernel.name, search.kernel.role, {}, search.request.precision, "", (), ())
+    held = {search.prepared.devices[0].device: [row] * len(earlier.measurements)}
+    prepared = adopt(dataclasses.replace(search.prepared, items=held), earlier)
+    return dataclasses.replace(search, prepared=prepared)
 
 
 def _space(request: Request, kernel: Kernel, device: records.Device) -> Space:

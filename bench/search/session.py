@@ -13,7 +13,6 @@ from typing import Final, Protocol
 
 from bench import records
 from bench.errors import BenchError, UnavailableError
-from bench.kernel import Role
 from bench.runner import plan
 from bench.runner.campaign import command_words, measure_more, run_record
 from bench.runner.journal import Journal
@@ -21,9 +20,10 @@ from bench.runner.process import MemoryExceeded, WorkerDied
 from bench.runner.protocol import Refused, Tried, Try
 from bench.runner.session import Observer, describe, new_worker
 from bench.search.findings import cliffs, rate_of
+from bench.search.looks import Estimate
 from bench.search.request import DEFAULT_BUDGET_S, Search
 from bench.search.space import Point, Space
-from bench.search.strategy import Ask, Estimate, Strategy
+from bench.search.strategy import Ask, Strategy
 
 LOOK_TIMEOUT_S: Final = 180.0
 FINAL_SHARE: Final = 0.3
@@ -91,7 +91,6 @@ class _Session:
         self.left_out = ""
         self.deaths = 0
         self.budget_s = self.prepared.budget_s or DEFAULT_BUDGET_S
-        self.unit = "bytes" if search.kernel.role is Role.BANDWIDTH else "operations"
         for trial in journal.file.trials:
             self._tell(trial)
 
@@ -122,7 +121,7 @@ class _Session:
         """Both sides of the deepest cliffs that rest on a single look."""
         if self.search.request.everything:
             return
-        deepest = cliffs(self.search.space, self.strategy.estimates(), self.strategy.noise)
+        deepest = cliffs(self.search.space, self.strategy.looks.estimates(), self.strategy.looks.noise)
         points: dict[Point, None] = {}
         for cliff in deepest[:MOST_CLIFFS]:
             points |= {one.point: None for one in (cliff.bad, cliff.good) if one.looks < 2}
@@ -165,7 +164,7 @@ class _Session:
         )
         self.journal.look(trial)
         self._tell(trial)
-        best = None if request.everything else next(iter(self.strategy.estimates()), None)
+        best = None if request.everything else next(iter(self.strategy.looks.estimates()), None)
         self.watcher.looked(trial, best, 1.0 - self._left_s() / self.budget_s)
 
     def _implementation(self, point: Point) -> str:
@@ -216,7 +215,7 @@ class _Session:
     def _tell(self, trial: records.Trial) -> None:
         point = self.search.space.point(trial.case, trial.implementation)
         if point is not None:
-            self.strategy.tell(point, rate_of(trial, self.unit))
+            self.strategy.tell(point, rate_of(trial, self.search.unit))
 
     # --- finalists ------------------------------------------------------------------------------------------------
 
@@ -225,20 +224,21 @@ class _Session:
         device = self.search.device.device
         rows = self.journal.file.measurements
         wanted = self.search.request.finalists
+        usable = 0
         for estimate in self.strategy.finalists(wanted * 3):
-            usable = sum(row.status in records.USABLE for row in rows)
             if usable >= wanted or (usable and self._left_s() <= 0):
                 break
             item = self._item(estimate.point)
-            if any(row.case == item.case and row.implementation == item.label for row in rows):
-                continue
-            # Rows are numbered through the file: those that it holds stand before the new one.
-            held = [item] * len(rows)
-            self.prepared.items = {device: [*held, item]}
-            # What the finalists after this one will want is kept from it.
-            kept_s = FINAL_S * (wanted - usable - 1)
-            self.prepared.budget_s = self.budget_s - (kept_s if self._left_s() > kept_s else 0.0)
-            measure_more(self.prepared, self.journal, self.watcher)
+            held = [row for row in rows if row.case == item.case and row.implementation == item.label]
+            if not held:
+                # What the finalists after this one will want is kept from it.
+                kept_s = FINAL_S * (wanted - usable - 1)
+                self.prepared.budget_s = self.budget_s - (kept_s if self._left_s() > kept_s else 0.0)
+                # Rows are numbered through the file: those that it holds stand before the new one.
+                self.prepared.items = {device: [item] * (len(rows) + 1)}
+                measure_more(self.prepared, self.journal, self.watcher)
+                held = rows[-1:]
+            usable += any(row.status in records.USABLE for row in held)
         self.prepared.budget_s = self.budget_s
 
     def _item(self, point: Point) -> plan.Item:

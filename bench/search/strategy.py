@@ -10,13 +10,13 @@ import random
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice, product
-from math import exp, log, sqrt
+from itertools import combinations, product
+from math import log, sqrt
 from typing import Final, Literal, TypeAlias
 
+from bench.search.looks import Estimate, Looks
 from bench.search.space import Point, Space
 from bench.search.surrogate import Surrogate
-from bench.stats.robust import median
 
 Stage: TypeAlias = Literal["design", "model", "neighbour", "random", "again", "confirm", "sweep"]
 
@@ -39,11 +39,6 @@ INCUMBENTS: Final = 3
 """The best points so far, whose surroundings are candidates."""
 CURIOSITY: Final = 0.7
 """Weight of what is not known of a candidate, in scatters of the model (ours)."""
-NOISE: Final = 0.03
-"""Relative scatter of two short looks at one point before it is known (ours): a shared machine's."""
-NOISE_LEAST: Final = 0.002
-NOISE_KNOWN: Final = 4
-"""Points looked at twice from which the scatter is taken from them."""
 REACHES: Final = 2.0
 """A point is looked at again while so many standard errors would lift it to the best (ours)."""
 MOST_LOOKS: Final = 4
@@ -61,23 +56,13 @@ class Ask:
     stage: Stage
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """What is believed of a point: operations (or bytes) per second, from so many looks."""
-
-    point: Point
-    rate: float
-    looks: int
-
-
 class Strategy:
     """The state of one search. `ask` for the next look, `tell` its rate, or None where it could not be had."""
 
     def __init__(self, space: Space, seed: int = 0) -> None:
         self.space = space
         self._draw = random.Random(seed)
-        self._looks: dict[Point, list[float]] = {}
-        self._failed: set[Point] = set()
+        self.looks = Looks()
         self._queue: deque[Ask] = deque(Ask(point, "design") for point in self._design())
         self._round = 0
         self._progress_round = 0
@@ -100,43 +85,25 @@ class Strategy:
 
     def tell(self, point: Point, rate: float | None) -> None:
         """The rate of one look at a point, or None where it could not run; also of looks that nobody asked for."""
-        if rate is None or rate <= 0.0:
-            self._failed.add(point)
-            self._looks.pop(point, None)
-        elif point not in self._failed:
-            self._looks.setdefault(point, []).append(log(rate))
+        self.looks.tell(point, rate)
 
     def seen(self, point: Point) -> bool:
         """Whether the point has been looked at, with or without success."""
-        return point in self._looks or point in self._failed
+        return self.looks.seen(point)
 
     # --- what is believed -----------------------------------------------------------------------------------------
 
-    @property
-    def noise(self) -> float:
-        """Standard deviation of the logarithm of one look, from the points that have several."""
-        spreads = [abs(a - b) for looks in self._looks.values() for a, b in islice(combinations(looks, 2), 3)]
-        if len(spreads) < NOISE_KNOWN:
-            return NOISE
-        # The median of |a − b| of a normal distribution is 0.6745·√2·σ.
-        return max(NOISE_LEAST, median(spreads) / (0.6745 * sqrt(2.0)))
-
-    def estimates(self) -> list[Estimate]:
-        """Every point that ran, the best first."""
-        found = [Estimate(point, exp(median(looks)), len(looks)) for point, looks in self._looks.items()]
-        return sorted(found, key=lambda one: (-one.rate, one.point))
-
     def finalists(self, count: int) -> list[Estimate]:
         """The points to measure in full: the best of those looked at twice, then of the others."""
-        ordered = self.estimates()
+        ordered = self.looks.estimates()
         return sorted(ordered, key=lambda one: one.looks < 2)[:count]
 
     @property
     def converged(self) -> bool:
         """Whether nothing better came for `PATIENCE` rounds and all around the best point is known."""
-        if self._round - self._progress_round < PATIENCE or not self._looks:
+        if self._round - self._progress_round < PATIENCE or not self.looks.logarithms():
             return False
-        return all(map(self.seen, self.space.neighbours(self.estimates()[0].point)))
+        return all(map(self.seen, self.space.neighbours(self.looks.estimates()[0].point)))
 
     # --- rounds ---------------------------------------------------------------------------------------------------
 
@@ -164,14 +131,14 @@ class Strategy:
     def _next_round(self) -> None:
         """Queue second looks, the model's candidates, neighbours of the best, and now and then a blind draw."""
         self._round += 1
-        estimates = self.estimates()
+        estimates = self.looks.estimates()
         if not estimates:
             self._queue_random()
             return
         if estimates[0].rate > self._progress_rate * (1.0 + IMPROVEMENT):
             self._progress_round, self._progress_rate = self._round, estimates[0].rate
         self._queue.extend(Ask(point, "again") for point in self._again(estimates))
-        surrogate = Surrogate(self.space.axes, {point: median(looks) for point, looks in self._looks.items()})
+        surrogate = Surrogate(self.space.axes, self.looks.logarithms())
         near = self._around(estimates)
         self._queue_best(surrogate, near, "neighbour", NEIGHBOUR_POINTS)
         self._queue_best(surrogate, {**near, **self._afar(surrogate)}, "model", MODEL_POINTS)
@@ -185,7 +152,7 @@ class Strategy:
 
     def _again(self, estimates: Sequence[Estimate]) -> list[Point]:
         """Points that a look may have wronged: those that their error would lift to the best, and the best itself."""
-        noise, best = self.noise, log(estimates[0].rate)
+        noise, best = self.looks.noise, log(estimates[0].rate)
         open_ = [
             one
             for one in estimates
