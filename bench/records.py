@@ -1,8 +1,8 @@
 """The run file: JSON Lines, one object a line, append-only; its schema, how it is read and how it is written.
 
 Line types: `run`, `device`, `trial`, `measurement`, `resume`, `end`. Times are seconds, rates operations or bytes per
-second, memory bytes, clocks Hz; the unit is in the name. What was not measured is null. A written line is never rewritten, so
-keys that this version doesn't know stay in the file (`lines` hands them on); a newer schema is refused.
+second, memory bytes, clocks Hz; the unit is in the name. What was not measured is null. A written line is never
+rewritten, so keys that this version doesn't know stay in the file (`lines` hands them on); a newer schema is refused.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import shutil
 import subprocess
 import sys
@@ -61,7 +62,7 @@ def requirements(metadata: Message, extra: str | None) -> set[str]:
     for line in metadata.get_all("Requires-Dist", []):
         requirement, _, marker = line.partition(";")
         if (extra is None and not marker) or (extra is not None and f"'{extra}'" in marker.replace('"', "'")):
-            found.add(requirement.split(">")[0].split("=")[0].strip())
+            found.add(re.split(r"[<>=!~ \[(]", requirement.strip())[0])
     return found
 
 

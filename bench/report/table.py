@@ -70,7 +70,13 @@ def terminal(run: records.RunFile, defaults: Defaults, width: int, ascii_only: b
     all_series = _by_kernel(run)
     table, notes = _table(all_series, defaults, width)
     parts = [_headline(run), "", table, ""]
-    for line in [*notes, *([""] if notes else []), *_summary(all_series), *_scenarios(run), *_footnotes(run, all_series)]:
+    for line in [
+        *notes,
+        *([""] if notes else []),
+        *_summary(all_series),
+        *_scenarios(run),
+        *_footnotes(run, all_series),
+    ]:
         parts += textwrap.wrap(line, max(width, TEXT_LEAST), subsequent_indent="    ") or [""]
     text = "\n".join(parts).rstrip()
     return text.translate(ASCII) if ascii_only else text

@@ -250,14 +250,18 @@ def test_a_file_that_is_read_again_tells_what_it_holds_now(tmp_path: Path) -> No
     assert held.read() == ""
 
 
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 @linux
 def test_a_source_leaves_no_file_open() -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     for _ in range(3):
         source = open_source(of_device=True)
         told(source)
         source.close()
-    assert len(os.listdir("/proc/self/fd")) <= before
+    assert open_files() <= before
 
 
 @linux
@@ -265,12 +269,12 @@ def test_a_process_that_ended_is_let_go_of() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         tree = ProcessTree([os.getpid()])
         tree.read()
-        held = len(os.listdir("/proc/self/fd"))
+        held = open_files()
         assert child.stdin is not None
         child.stdin.close()
         child.wait()
     tree.refresh()
     tree.read()
     assert child.pid not in tree.pids
-    assert len(os.listdir("/proc/self/fd")) < held
+    assert open_files() < held
     tree.close()
