@@ -48,7 +48,7 @@ Start with:
   python -m bench run --kernel gemm --case m=4096,n=4096,k=4096 --precision fp16
   python -m bench show results/RUN.jsonl     read a run again
 
-Exit codes: 0 done · 1 a regression · 2 wrong usage · 3 could not measure or read · 4 unstable machine ·
+Exit codes: 0 done · 1 a regression, a sick device · 2 wrong usage · 3 could not measure or read · 4 unstable machine ·
   5 no baseline · 130 interrupted
 """
 
