@@ -17,7 +17,9 @@ OUR_NAME: Final = re.compile(
     r"(?P<cache>cold|warm|not-applicable) (?P<device>[^ ]+)(?: \((?P<product>.*)\))?"
 )
 """A series' name as `bench.analysis.identity` writes it: an export of ours comes back as the series that it was."""
-INTEGER: Final = re.compile(r"-?\d{1,18}")
+INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,17}")
+"""An integer as Python writes it. Anything else that `int` would take ("-0", "007", "٣") is another text: it stays one,
+or an imported series would have another name than the exported one."""
 
 
 def named(name: str, case: Mapping[str, int | str] | None = None) -> dict[str, Any]:

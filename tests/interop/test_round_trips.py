@@ -19,7 +19,7 @@ from tests.interop.seeds import exported, imported
 TIMES = st.floats(1e-12, 1e6, allow_nan=False)
 WORDS = st.text("abcdefgxyz_-0123456789", min_size=1, max_size=12)
 CASES = st.dictionaries(
-    WORDS, st.integers(-(10**17), 10**17) | WORDS.filter(lambda word: not word.isdigit()), max_size=4
+    WORDS, st.integers(-(10**17), 10**17) | WORDS.filter(lambda word: not naming.INTEGER.fullmatch(word)), max_size=4
 )
 PRECISIONS = st.sampled_from([("fp32", "fp32"), ("fp16", "fp32"), ("int8", "int32"), ("int8", "mixed")])
 
@@ -104,6 +104,14 @@ def test_rates_come_back_as_rates(run: records.RunFile) -> None:
         assert row.rate is not None
         expected = 2_000_000_000 / _median(list(launch_medians(rows).values()))
         assert row.rate.operations_per_s == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", [*EXACT, *SCALED])
+@pytest.mark.parametrize("value", ["-0", "-07", "007", "1_0", "٣", "+3", 0, -7, 10**17])
+def test_only_what_is_written_as_an_integer_comes_back_as_one(name: str, value: int | str) -> None:
+    run = run_file([measurement(case={"n": value}, median_s=1.0)])
+    run.run.git = {"commit": "0123456789abcdef", "branch": "main", "dirty": False}
+    assert set(times(there_and_back(name, run, (EXACT | SCALED)[name]))) == set(times(run))
 
 
 @given(samples=st.lists(TIMES, min_size=1, max_size=40))
