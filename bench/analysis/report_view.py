@@ -6,146 +6,59 @@ All formats of `python -m bench report` draw from this one object. Pure: nothing
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
-from math import isfinite
-from typing import Final, Literal
 
 from bench import records
 from bench.analysis.losses import of_file
-from bench.analysis.roofline import Roofline, intensity, is_ceiling, is_warm, rooflines
+from bench.analysis.report_view_scenarios import fits, with_best
+from bench.analysis.report_view_types import (
+    BANDWIDTH,
+    FLATTERING,
+    QUANTILES,
+    SECONDS_PER_HOUR,
+    DeviceView,
+    Headline,
+    HeadlineStatus,
+    Price,
+    ReportView,
+    RooflineView,
+    Row,
+    ScenarioView,
+    key_label,
+    operations_per_j,
+    per_money,
+    precision_label,
+    unit_of,
+)
+from bench.analysis.roofline import intensity, is_ceiling, is_warm, rooflines
+from bench.analysis.scenarios import Speedup
 from bench.analysis.summary import Series, series
 from bench.precision import PRECISIONS
 from bench.ratings import Entry, Tables, peaks_of
 
-QUANTILES: Final = 64
-"""Most samples that a row carries as evidence: evenly placed order statistics of what the run file holds."""
-BANDWIDTH: Final = "bandwidth"
-FLATTERING: Final = ("zeros", "ones")
-"""Data that no application has: rows with them are shown, and never set beside rows of random data."""
-SECONDS_PER_HOUR: Final = 3600.0
-
-HeadlineStatus = Literal["ok", "noisy", "excluded", "not measured", "rated only"]
-
-
-@dataclass(frozen=True)
-class Price:
-    """What devices cost whose name matches a pattern (`H100*`), per hour, in whatever money its giver thinks in."""
-
-    pattern: str
-    per_hour: float
-
-
-@dataclass(frozen=True)
-class DeviceView:
-    """One device of one run, or a row of the rating tables that nobody has measured."""
-
-    key: str
-    """Short, safe and unique within the report: "d0"."""
-    label: str
-    """Its name; with the run behind it where two devices share one."""
-    name: str
-    source: str
-    """The run file's name as given to `build`, "" where it is rated only."""
-    run: records.Run | None
-    end: records.End | None
-    device: records.Device | None
-    ratings: Mapping[str, records.Rated]
-    """As in a run file: "fp16/fp32" or "bandwidth" → the rating."""
-    price_per_hour: float | None = None
-
-    @property
-    def rated_only(self) -> bool:
-        """Whether nobody has measured it here."""
-        return self.run is None
-
-
-@dataclass(frozen=True)
-class Row:
-    """One series with its evidence."""
-
-    key: str
-    device: str
-    label: str
-    """ "FP16", "FP16 (fp16 accumulation)", or "bandwidth"."""
-    series: Series
-    evidence: records.Measurement
-    """The launch whose rate lies next to the series' value: check, telemetry, samples and losses are its."""
-    losses: tuple[records.Loss, ...] | None
-    quantiles_s: tuple[float, ...]
-    """At most `QUANTILES` order statistics of the evidence's samples, ascending, the extremes among them."""
-    ranked: bool
-    """Whether it may be the best of anything: usable, in no quarantine, and not a ceiling."""
-    excluded: str
-    """Why it is not ranked; "" where it is."""
-
-
-@dataclass(frozen=True)
-class Headline:
-    """The best row of a device at a precision by a kernel, or why there is none."""
-
-    device: str
-    label: str
-    kernel: str
-    """ "" where no kernel was measured."""
-    row: Row | None
-    rated: records.Rated | None
-    status: HeadlineStatus
-    reason: str
-    best: bool
-    """Whether it is the best of all kernels of this device and precision (or stands there for want of one)."""
-
-    @property
-    def value(self) -> float | None:
-        """Operations (or bytes) per second; None where nothing usable was measured."""
-        return self.row.series.value if self.row else None
-
-    @property
-    def rated_per_s(self) -> float | None:
-        """The rated figure in the same unit; None where it is unknown."""
-        if self.rated is None:
-            return None
-        return self.rated.bytes_per_s if self.label == BANDWIDTH else self.rated.operations_per_s
-
-    @property
-    def utilization(self) -> float | None:
-        """Measured over rated."""
-        return self.value / self.rated_per_s if self.value and self.rated_per_s else None
-
-
-@dataclass(frozen=True)
-class RooflineView:
-    """A roofline and the rows that are points under it."""
-
-    device: str
-    roofline: Roofline
-    points: tuple[tuple[Row, float, float], ...]
-    """(row, operations per byte, operations per second)."""
-
-
-@dataclass(frozen=True)
-class ReportView:
-    """Everything that a report shows."""
-
-    devices: tuple[DeviceView, ...]
-    labels: tuple[str, ...]
-    """Precisions in their order, bandwidth last."""
-    kernels: tuple[str, ...]
-    headlines: tuple[Headline, ...]
-    rows: tuple[Row, ...]
-    rooflines: tuple[RooflineView, ...]
-    prices: tuple[Price, ...] = ()
-    _by_device: dict[str, DeviceView] = field(default_factory=dict, repr=False, compare=False)
-
-    def device(self, key: str) -> DeviceView:
-        """The device of that key."""
-        return self._by_device[key]
-
-    def best(self) -> list[Headline]:
-        """One headline a device and precision, in the order of `labels`; in each the highest rate first, none last."""
-        chosen = [one for one in self.headlines if one.best]
-        return sorted(chosen, key=lambda one: (self.labels.index(one.label), -(one.value or 0.0), one.value is None))
+__all__ = [
+    "BANDWIDTH",
+    "FLATTERING",
+    "QUANTILES",
+    "SECONDS_PER_HOUR",
+    "DeviceView",
+    "Headline",
+    "HeadlineStatus",
+    "Price",
+    "ReportView",
+    "RooflineView",
+    "Row",
+    "ScenarioView",
+    "build",
+    "key_label",
+    "operations_per_j",
+    "per_money",
+    "precision_label",
+    "quantiles",
+    "unit_of",
+]
 
 
 def build(
@@ -163,14 +76,20 @@ def build(
     devices: list[DeviceView] = []
     rows: list[Row] = []
     roofs: list[RooflineView] = []
-    for name, file in files:
+    scenarios: list[ScenarioView] = []
+    ratios: list[tuple[str, Speedup]] = []
+    for place, (name, file) in enumerate(files):
         for device, measurements in _devices_of(file):
             key = f"d{len(devices)}"
-            devices.append(_measured_device(key, name, file, device, measurements))
+            devices.append(replace(_measured_device(key, name, file, device, measurements), file=place))
             part = records.RunFile(run=file.run, devices=[device] if device else [], measurements=measurements)
             found = [_row(f"{key}r{n}", key, one, part, tables) for n, one in enumerate(series(measurements))]
             rows += found
             roofs += _rooflines(key, part, found)
+            if file.run.scenarios:
+                fit, faster = fits(key, device.device if device else measurements[0].device, part, found)
+                scenarios += fit
+                ratios += faster
     devices += [_rated_device(f"d{len(devices) + n}", entry) for n, entry in enumerate(rated_only)]
     devices = [replace(one, price_per_hour=_price(one.name, prices)) for one in _told_apart(devices)]
     labels = _labels(row.label for row in rows if not is_ceiling(row.evidence))
@@ -184,37 +103,11 @@ def build(
         rows=tuple(rows),
         rooflines=tuple(roofs),
         prices=tuple(prices),
+        scenarios=tuple(with_best(scenarios)),
+        speedups=tuple(ratios),
         _by_device={one.key: one for one in devices},
+        _rows_by_device=_rows_by_device(rows),
     )
-
-
-def precision_label(precision: str, accumulate: str | None) -> str:
-    """A precision for a reader; its accumulation is named where the plain name stands for another."""
-    plain = PRECISIONS[precision].accumulate if precision in PRECISIONS else None
-    return precision.upper() if accumulate in (None, plain) else f"{precision.upper()} ({accumulate} accumulation)"
-
-
-def key_label(key: str) -> str:
-    """The label of a key of a device's ratings: "fp16/fp32" → "FP16"."""
-    precision, _, accumulate = key.partition("/")
-    return BANDWIDTH if key == BANDWIDTH else precision_label(precision, accumulate or None)
-
-
-def unit_of(label: str) -> Literal["FLOPS", "OPS", "B/s"]:
-    """What a second of a precision is counted in."""
-    return "B/s" if label == BANDWIDTH else "OPS" if label.startswith("INT") else "FLOPS"
-
-
-def per_money(one: Headline, device: DeviceView) -> float | None:
-    """Operations (or bytes) delivered for one unit of money: rate × 3600 s / price of an hour."""
-    return one.value * SECONDS_PER_HOUR / device.price_per_hour if one.value and device.price_per_hour else None
-
-
-def operations_per_j(row: Row) -> float | None:
-    """Operations per joule of a sustained row; None where no energy was claimed for it (`analysis.energy`)."""
-    energy = (row.evidence.telemetry or {}).get("energy")
-    found = energy.get("operations_per_j") if isinstance(energy, Mapping) else None
-    return float(found) if isinstance(found, int | float) and isfinite(found) and found > 0 else None
 
 
 def quantiles(samples: Sequence[float] | None, most: int = QUANTILES) -> tuple[float, ...]:
@@ -256,6 +149,13 @@ def _measured_device(
 
 def _rated_device(key: str, entry: Entry) -> DeviceView:
     return DeviceView(key, entry.name, entry.name, "", None, None, None, peaks_of(entry))
+
+
+def _rows_by_device(rows: Iterable[Row]) -> dict[str, tuple[Row, ...]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.device, []).append(row)
+    return {key: tuple(some) for key, some in found.items()}
 
 
 def _told_apart(devices: Sequence[DeviceView]) -> list[DeviceView]:

@@ -76,7 +76,9 @@ def series(rows: Iterable[records.Measurement]) -> list[Series]:
         where = (row.host, row.rank, row.device)
         what = (row.kernel, case, row.precision, row.implementation, row.mode, row.data)
         # A row that was never timed has no cache state; it belongs to its series all the same.
-        key = next((key for key in groups if key[:2] == (where, what) and row.time is None), None)
+        key = None
+        if row.time is None:
+            key = next((key for key in groups if key[:2] == (where, what)), None)
         groups.setdefault(key or (where, what, row.cache), []).append(row)
     return [_one_series(tuple(group)) for group in groups.values()]
 
