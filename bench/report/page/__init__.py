@@ -35,8 +35,10 @@ MISSING: Final = "a page needs Jinja2, which the extra `report` brings: python -
 SCRIPT_ESCAPES: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
-def render(view: ReportView, *, language: str = "en", defaults: Defaults | None = None) -> str:
+def render(view: ReportView, *, language: str = "en", defaults: Defaults | None = None, title: str = "") -> str:
     """The whole page, first in `language`; the reader can switch. `defaults`: kernel → fields that names leave out.
+
+    `title` stands in place of ours, the same in every language.
 
     Raises UnavailableError where Jinja2 is absent, KeyError for a language that the catalogue lacks.
     """
@@ -45,6 +47,7 @@ def render(view: ReportView, *, language: str = "en", defaults: Defaults | None 
     template = _environment().get_template("report.html.j2")
     return template.render(
         page=page,
+        title=printable(title),
         language=language,
         languages=LANGUAGES,
         version=bench.__version__,

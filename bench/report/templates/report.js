@@ -36,7 +36,7 @@
     for (const one of document.querySelectorAll("[data-i18n]")) one.textContent = say(one.dataset.i18n, JSON.parse(one.dataset.args || "{}"));
     for (const one of document.querySelectorAll("[data-i18n-label]")) one.setAttribute("aria-label", say(one.dataset.i18nLabel));
     for (const one of document.querySelectorAll(`[data-label-${language}]`)) one.setAttribute("aria-label", one.getAttribute(`data-label-${language}`));
-    document.title = say("title");
+    document.title = document.querySelector("h1").textContent;
   };
   const language = byId("language");
   language.addEventListener("change", () => { translate(language.value); keep("suanli-language", language.value); });
