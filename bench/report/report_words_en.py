@@ -170,5 +170,23 @@ EN: Final[Mapping[str, str]] = {
     "fact.energy": "operations per joule",
     "spread.within one launch": "within one launch",
     "spread.between launches": "between launches",
+    "kind.datasheet": "data sheet",
+    "kind.computed": "computed",
+    "kind.user": "given by the user",
+    "kind.undisclosed": "undisclosed",
+    "lines.launches": "{n} launches",
+    "lines.more": "and {n} more",
+    "lines.share": "{share} of rated",
+    "lines.note": (
+        "The best usable row of each device, precision and kernel; which case that is may differ between devices. Every "
+        "figure is dense and per device as torch names it; a multiply-add is two operations. Precisions are never "
+        "added up or averaged, and n/a is unknown, not zero."
+    ),
+    "lines.spread.within one launch": "± is half of the 95 % interval of the median within one launch.",
+    "lines.spread.between launches": "± is half of the range between the launches where they are counted.",
+    "lines.sources": "Sources of the rated figures",
+    "lines.empty": "Nothing was measured or rated that a report could show.",
+    "lines.no run": "no run",
+    "lines.provenance": "Made by suanli-bench {version} from: {runs}.",
     "footer": "Made by suanli-bench {version}. This file needs no network.",
 }

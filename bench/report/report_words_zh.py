@@ -166,5 +166,22 @@ ZH: Final[Mapping[str, str]] = {
     "fact.energy": "每焦耳运算数",
     "spread.within one launch": "单次启动内",
     "spread.between launches": "多次启动间",
+    "kind.datasheet": "数据表",
+    "kind.computed": "计算得出",
+    "kind.user": "用户给定",
+    "kind.undisclosed": "未公开",
+    "lines.launches": "{n} 次启动",
+    "lines.more": "另有 {n} 个",
+    "lines.share": "标称的 {share}",
+    "lines.note": (
+        "每个设备、精度和算子的最好有效结果；不同设备上可能是不同的算例。所有数字均为稠密算力，按 torch 所见的单个设备计；"
+        "一次乘加计为两次运算。不同精度从不相加或平均；“无”表示未知，不是零。"
+    ),
+    "lines.spread.within one launch": "± 为单次启动内中位数 95 % 区间的一半。",
+    "lines.spread.between launches": "注明启动次数处，± 为各次启动间范围的一半。",
+    "lines.sources": "标称值的来源",
+    "lines.empty": "没有可以展示的实测或标称数字。",
+    "lines.no run": "没有运行",
+    "lines.provenance": "由 suanli-bench {version} 生成，依据：{runs}。",
     "footer": "由 suanli-bench {version} 生成。本文件不需要网络。",
 }
