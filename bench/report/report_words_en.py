@@ -178,8 +178,8 @@ EN: Final[Mapping[str, str]] = {
     "lines.more": "and {n} more",
     "lines.share": "{share} of rated",
     "lines.note": (
-        "The best usable row of each device, precision and kernel; which case that is may differ between devices. Every "
-        "figure is dense and per device as torch names it; a multiply-add is two operations. Precisions are never "
+        "The best usable row of each device, precision and kernel; which case that is may differ between devices. "
+        "Every figure is dense and per device as torch names it; a multiply-add is two operations. Precisions are never "
         "added up or averaged, and n/a is unknown, not zero."
     ),
     "lines.spread.within one launch": "± is half of the 95 % interval of the median within one launch.",
