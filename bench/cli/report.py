@@ -69,6 +69,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--language", choices=("en", "zh"), default="en", help="of the page when it is opened")
     parser.add_argument("--chart", choices=CHARTS, help="for .svg: which chart (default: delivered)")
     parser.add_argument("--precision", metavar="NAME", help="for .svg: of which precision (default: the first)")
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="for .html: the run files as they are, compressed, in a folder beside the page and linked from it "
+        "(always with more than five devices)",
+    )
     parser.add_argument("--force", action="store_true", help="replace FILE where it exists")
     parser.add_argument(
         "--results", metavar="FOLDER|URL", help="the store that is meant (default: $BENCH_RESULTS, else results/)"
@@ -80,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
     suffix = args.output.suffix.lower()
     if suffix not in SUFFIXES:
         raise UsageError(f"-o: {str(args.output)!a} ends in none of {', '.join(SUFFIXES)}")
+    if suffix != ".html" and args.raw:
+        raise UsageError("--raw: only goes with -o FILE.html, which the run files are put beside")
     if suffix != ".svg" and (args.chart or args.precision):
         raise UsageError(
             f"{'--chart' if args.chart else '--precision'}: only goes with -o FILE.svg; a page has all charts"
@@ -88,14 +96,15 @@ def run(args: argparse.Namespace) -> int:
 
     refuse_existing([args.output], args.force)
     prices = [_price(text) for text in args.price]
-    view = _view(args, prices)
-    text = _chart(view, args) if suffix == ".svg" else _page(view, args.language)
+    view, runs = _view(args, prices)
+    text = _chart(view, args) if suffix == ".svg" else _page(view, args, runs)
     write_whole(args.output, text.encode("utf-8", "backslashreplace"))
     print(f"wrote {args.output}: {len(view.devices)} devices, {len(view.rows)} rows", file=sys.stderr)
     return 0
 
 
-def _view(args: argparse.Namespace, prices: Sequence[Price]) -> ReportView:
+def _view(args: argparse.Namespace, prices: Sequence[Price]) -> tuple[ReportView, list[Path]]:
+    """What the report shows, and the run files behind it in the order of the view's `file`."""
     from bench import records
     from bench.analysis.report_view import build
     from bench.ratings import load
@@ -122,12 +131,13 @@ def _view(args: argparse.Namespace, prices: Sequence[Price]) -> ReportView:
     files = [(path, records.read(path)) for path in paths] + chosen
     measured = {device.rating_name for _, file in files for device in file.devices}
     rated_only = [one for one in entries if one.name not in measured]
-    return build(
+    view = build(
         [(path.name.removesuffix(".gz").removesuffix(".jsonl"), file) for path, file in files],
         tables=tables,
         rated_only=rated_only,
         prices=prices,
     )
+    return view, [path for path, _ in files]
 
 
 def _present(asked: list[str], args: argparse.Namespace, shipped: bool) -> list[str]:
@@ -178,11 +188,22 @@ def _price(text: str) -> Price:
     return Price(found["pattern"], amount)
 
 
-def _page(view: ReportView, language: str) -> str:
+def _page(view: ReportView, args: argparse.Namespace, runs: Sequence[Path]) -> str:
+    """The page; where it needs its folder or --raw asks for it, that is written first."""
+    from bench.cli import report_folder
     from bench.cli.progress import kernel_defaults
-    from bench.report.page import render
+    from bench.report.page import beside, render
 
-    return render(view, language=language, defaults=kernel_defaults())
+    names: list[str] = []
+    if runs and (args.raw or beside.needed(view)):
+        names = beside.names(path.name.removesuffix(".gz").removesuffix(".jsonl") for path in runs)
+        report_folder.refuse(args.output, args.force)
+    files = report_folder.links(args.output, names)
+    text = render(view, language=args.language, defaults=kernel_defaults(), files=files)
+    if names:
+        report_folder.write(args.output, names, runs)
+        print(f"wrote {report_folder.folder_of(args.output)}: {len(names)} run files", file=sys.stderr)
+    return text
 
 
 def _chart(view: ReportView, args: argparse.Namespace) -> str:

@@ -43,7 +43,11 @@ EN: Final[Mapping[str, str]] = {
     "col.energy": "Operations per joule",
     "col.power": "Power",
     "col.burst": "Burst",
-    "col.sustained": "Sustained, of burst",
+    "col.sustained": "sustained rate, of the burst's",
+    "col.call": "Call",
+    "col.weight": "Calls a step",
+    "col.time": "Time per call",
+    "col.of_time": "Of the step's time",
     "filter.all": "all",
     "filter.best": "best of each precision",
     "filter.search": "Search",
@@ -64,6 +68,8 @@ EN: Final[Mapping[str, str]] = {
     "status.invalid": "invalid",
     "status.contended": "contended",
     "status.throttled": "throttled",
+    "status.quarantined": "in quarantine",
+    "status.of another accumulation": "of another accumulation",
     "na": "n/a",
     "bandwidth": "bandwidth",
     "measured": "measured",
@@ -99,11 +105,32 @@ EN: Final[Mapping[str, str]] = {
     "sizes.x": "operations per call",
     "sizes.bytes": "bytes per call",
     "sustained": "Burst against sustained",
-    "sustained.note": "The rate of calls back to back over time, the dashed line the short burst before.",
+    "sustained.note": (
+        "The rate of calls back to back over time; the dashed line is the short burst before. Clock, power and "
+        "temperature are the median over the window, and from the lowest to the highest sample."
+    ),
     "sustained.alt": "{name} on {device}, sustained for {seconds} s: final rate over initial {droop}.",
     "sustained.x": "seconds",
+    "sustained.droop": "final rate, of the initial",
+    "sustained.constant": "time constant of the fall",
     "energy": "Energy",
     "energy.note": "Of sustained rows of at least five seconds whose source tells power; idle power is not taken off.",
+    "energy.alt": "{label}, operations per joule. {items}",
+    "energy.item": "{device}: {value}.",
+    "scenarios": "Applications",
+    "scenarios.note": (
+        "An application's step as weighted kernel calls: its operations over its time at each precision, and the share "
+        "of that time that the rated peaks allow. A step of which a call is missing has no figure; the missing calls "
+        "are named below. Sizes called tiny are cut down and are not the application's own. ★ is the highest of "
+        "several devices at the same work; precisions are never added up."
+    ),
+    "scenarios.best": "highest of the devices",
+    "scenarios.lacking": "{missing} of {calls} calls missing",
+    "scenarios.missing": "Incomplete: {missing} of {calls} calls missing",
+    "scenarios.faster": "{precision} is {ratio} × as fast as {base} over the {calls} calls measured at both.",
+    "scenarios.time": "time of a step",
+    "scenarios.step": "a step",
+    "col.application": "Application",
     "rows": "All rows and their evidence",
     "rows.note": "Every case that was tried, whatever became of it. Select one for samples, check, telemetry, rating.",
     "excluded": "Rows that are not ranked",
@@ -179,8 +206,8 @@ EN: Final[Mapping[str, str]] = {
     "lines.share": "{share} of rated",
     "lines.note": (
         "The best usable row of each device, precision and kernel; which case that is may differ between devices. "
-        "Every figure is dense and per device as torch names it; a multiply-add is two operations. Precisions are never "
-        "added up or averaged, and n/a is unknown, not zero."
+        "Every figure is dense and per device as torch names it; a multiply-add is two operations. Precisions are "
+        "never added up or averaged, and n/a is unknown, not zero."
     ),
     "lines.spread.within one launch": "± is half of the 95 % interval of the median within one launch.",
     "lines.spread.between launches": "± is half of the range between the launches where they are counted.",
@@ -188,5 +215,10 @@ EN: Final[Mapping[str, str]] = {
     "lines.empty": "Nothing was measured or rated that a report could show.",
     "lines.no run": "no run",
     "lines.provenance": "Made by suanli-bench {version} from: {runs}.",
+    "folder": "All samples and records of every row are in the run files beside this page, compressed: folder",
+    "folder.keep": "Keep it with the page; each device below has its link.",
+    "thinned": "This page itself holds {n} order statistics of each row's samples.",
+    "fact.share": "share of rated",
+    "fact.file": "run file beside this page",
     "footer": "Made by suanli-bench {version}. This file needs no network.",
 }

@@ -7,7 +7,7 @@ from itertools import accumulate
 from operator import mul
 from typing import Final
 
-from bench.analysis.report_view import BANDWIDTH, Headline, ReportView, unit_of
+from bench.analysis.report_view import BANDWIDTH, Headline, ReportView, Row, unit_of
 from bench.report.charts import svg
 from bench.report.numbers import percent
 from bench.report.report_words import say
@@ -62,6 +62,38 @@ def _item(view: ReportView, one: Headline, unit: str, language: str) -> str:
         rated=svg.rate(one.rated_per_s, unit) if one.rated_per_s else unknown,
         share=percent(one.utilization) if one.utilization is not None else unknown,
     )
+
+
+def energy_unit(label: str) -> str:
+    """What a joule of a precision is counted in."""
+    return "OP/J" if unit_of(label) == "OPS" else "FLOP/J"
+
+
+def energy(view: ReportView, label: str, rows: Sequence[tuple[Row, float]], language: str = "en") -> str:
+    """Operations per joule at one precision: each device's best of `rows`, the highest first; "" for fewer than two."""
+    best: dict[str, float] = {}
+    for row, per_j in rows:
+        if row.label == label:
+            best[row.device] = max(per_j, best.get(row.device, 0.0))
+    if len(best) < 2:
+        return ""
+    found = sorted(best.items(), key=lambda entry: -entry[1])
+    unit, largest = energy_unit(label), found[0][1]
+    body = []
+    for place, (device, per_j) in enumerate(found):
+        top = place * PANEL_ROW
+        body.append(svg.text(1, top + 14, view.device(device).label, "name", most=NAME_CHARACTERS))
+        body.append(svg.text(svg.WIDTH - 1, top + 14, svg.short(per_j, unit), "figure", "end"))
+        body.append(svg.rect(1, top + 21, (svg.WIDTH - 2) * per_j / largest, 14, "delivered"))
+
+    def alt(language: str) -> str:
+        items = " ".join(
+            say("energy.item", language, device=view.device(device).label, value=svg.short(per_j, unit))
+            for device, per_j in found
+        )
+        return say("energy.alt", language, label=label_words(label, language), items=items)
+
+    return svg.chart(len(found) * PANEL_ROW, body, alt, language)
 
 
 def waterfall(view: ReportView, one: Headline, language: str = "en") -> str:

@@ -64,7 +64,7 @@ def roofline(view: ReportView, one: RooflineView, language: str = "en", name: Na
 
 def sizes(view: ReportView, device: str, kernel: str, language: str = "en", name: Name = case_name) -> str:
     """Rate over the work of one call, a colour and shape a precision. "" where fewer than two cases are ranked."""
-    rows = [r for r in view.rows if (r.device, r.evidence.kernel) == (device, kernel) and r.ranked and size_of(r)]
+    rows = [r for r in view.rows_of(device) if r.evidence.kernel == kernel and r.ranked and size_of(r)]
     labels = [label for label in view.labels if any(row.label == label for row in rows)]
     values = [row.series.value for row in rows if row.series.value]
     if len(values) < 2:

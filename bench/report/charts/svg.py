@@ -65,9 +65,9 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
 
 def mark(x: float, y: float, target: str, name: str, series: int, shape: int | None = None) -> str:
     """A point that names itself on hover and by keyboard, and leads to the evidence of its row."""
-    path = MARKERS[(series if shape is None else shape) % len(MARKERS)]
+    path, shown = MARKERS[(series if shape is None else shape) % len(MARKERS)], clean(name)
     return (
-        f'<a href="#{target}" class="mark" aria-label="{clean(name)}"><title>{clean(name)}</title>'
+        f'<a href="#{target}" class="mark" aria-label="{shown}"><title>{shown}</title>'
         f'<path class="s{series % len(MARKERS)}" transform="translate({number(x)} {number(y)})" d="{path}"/></a>'
     )
 

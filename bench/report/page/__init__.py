@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -35,15 +35,24 @@ MISSING: Final = "a page needs Jinja2, which the extra `report` brings: python -
 SCRIPT_ESCAPES: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
-def render(view: ReportView, *, language: str = "en", defaults: Defaults | None = None, title: str = "") -> str:
+def render(
+    view: ReportView,
+    *,
+    language: str = "en",
+    defaults: Defaults | None = None,
+    files: Sequence[str] = (),
+    title: str = "",
+) -> str:
     """The whole page, first in `language`; the reader can switch. `defaults`: kernel → fields that names leave out.
 
     `title` stands in place of ours, the same in every language.
+    `files`: the addresses of the view's run files beside the page, in the order of `DeviceView.file`; none where they
+    do not lie there.
 
     Raises UnavailableError where Jinja2 is absent, KeyError for a language that the catalogue lacks.
     """
-    page = sections.page(view, language, defaults or {})
-    data = {"words": CATALOGUE, **evidence.payload(view, defaults or {})}
+    page = sections.page(view, language, defaults or {}, files)
+    data = {"words": CATALOGUE, **evidence.payload(view, defaults or {}, files)}
     template = _environment().get_template("report.html.j2")
     return template.render(
         page=page,
@@ -61,10 +70,9 @@ def render(view: ReportView, *, language: str = "en", defaults: Defaults | None 
 def embedded(data: Any) -> str:
     """JSON that can stand inside a script element: nothing in it can end the element or begin a comment."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return "".join(SCRIPT_ESCAPES.get(char, char) for char in text) if _UNSAFE.search(text) else text
-
-
-_UNSAFE: Final = re.compile("[<>&\u2028\u2029]")
+    for char, escaped in SCRIPT_ESCAPES.items():
+        text = text.replace(char, escaped)
+    return text
 
 
 def linked(text: str) -> Markup:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from bench.analysis import observed
-from bench.analysis.report_view import ReportView, Row, operations_per_j
+from bench.analysis.report_view import ReportView, Row, operations_per_j, quantiles
 from bench.report.charts import svg
 from bench.report.charts.svg import printable
 from bench.report.numbers import percent, short_case
+from bench.report.page.beside import quantiles_shown
 from bench.report.page.wording import Defaults, case_of, cut, figure_of, rated_of, share_of
 
 UNITS: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
@@ -30,17 +31,24 @@ class Texts:
         return list(self._places)
 
 
-def payload(view: ReportView, defaults: Defaults) -> dict[str, Any]:
-    """The devices' labels, the rows, and the sentences that rows name by their place."""
+def payload(view: ReportView, defaults: Defaults, files: Sequence[str] = ()) -> dict[str, Any]:
+    """The devices' labels and run files, the rows, and the sentences that rows name by their place."""
     texts = Texts()
     places = {one.key: place for place, one in enumerate(view.devices)}
-    rows = [_row(row, view, places[row.device], defaults, texts) for row in view.rows]
-    return {"devices": [cut(one.label) for one in view.devices], "rows": rows, "texts": texts.all}
+    most = quantiles_shown(view)
+    return {
+        "devices": [cut(one.label) for one in view.devices],
+        "files": [files[one.file] if files and one.file is not None else "" for one in view.devices],
+        "rows": [_row(row, view, places[row.device], defaults, texts, most) for row in view.rows],
+        "texts": texts.all,
+    }
 
 
-def _row(row: Row, view: ReportView, place: int, defaults: Defaults, texts: Texts) -> dict[str, Any]:
+def _row(
+    row: Row, view: ReportView, place: int, defaults: Defaults, texts: Texts, most_quantiles: int
+) -> dict[str, Any]:
     """One row; single letters, because a page has hundreds: values first, their words beside them."""
-    one = row.series
+    one, shown = row.series, quantiles(row.quantiles_s, most_quantiles)
     factor, unit = time_unit(row.quantiles_s[-1] if row.quantiles_s else 1.0)
     return {
         "k": row.key,
@@ -59,7 +67,8 @@ def _row(row: Row, view: ReportView, place: int, defaults: Defaults, texts: Text
         "U": share_of(one.utilization),
         "L": [[loss.factor, percent(loss.ratio), texts.place(loss.why)] for loss in row.losses or ()],
         "F": [[key, texts.place(text)] for key, text in facts(row, view) if text],
-        "q": [float(f"{value / factor:.5g}") for value in row.quantiles_s],
+        # One text: a large page has a hundred thousand of them, and the script reads those of the row looked at.
+        "q": " ".join(["%.5g"] * len(shown)) % tuple(value / factor for value in shown),
         "qu": unit,
         "n": len(row.evidence.samples_s or ()),
     }

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
+from urllib.parse import unquote
 
 from bench import records
-from bench.analysis import observed
 from bench.analysis.report_view import (
+    QUANTILES,
     DeviceView,
     Headline,
     ReportView,
     Row,
     key_label,
-    operations_per_j,
     per_money,
     precision_label,
     unit_of,
@@ -21,20 +21,24 @@ from bench.analysis.report_view import (
 from bench.report.charts import bars, points, svg
 from bench.report.charts.svg import printable
 from bench.report.numbers import percent, prefix, with_interval
-from bench.report.page.wording import Defaults, cut, loss_of, name_of, share_of
+from bench.report.page import power
+from bench.report.page.applications import applications
+from bench.report.page.beside import quantiles_shown
+from bench.report.page.wording import Defaults, cut, level_of, loss_of, name_of, raw, safe, share_of
 
 OPEN: Final = 5
 """Devices up to which the sections of each are open; more are a click away."""
-LEVELS: Final = 10
-"""Steps of the heat map's colour."""
 HEADLINE_STATUSES: Final = ("ok", "noisy", "excluded", "not measured", "rated only")
 
 
-def page(view: ReportView, language: str, defaults: Defaults) -> dict[str, Any]:
-    """Everything that the template asks for."""
+def page(view: ReportView, language: str, defaults: Defaults, files: Sequence[str] = ()) -> dict[str, Any]:
+    """Everything that the template asks for; `files` are the addresses of the run files beside the page."""
+    known: dict[str, str] = {}
 
-    def name(row: Row) -> str:
-        return name_of(row, defaults)
+    def name(row: Row) -> str:  # charts ask for each several times
+        if row.key not in known:
+            known[row.key] = name_of(row, defaults)
+        return known[row.key]
 
     places = {one.key: place for place, one in enumerate(view.devices)}
     found: dict[str, Any] = {
@@ -48,7 +52,7 @@ def page(view: ReportView, language: str, defaults: Defaults) -> dict[str, Any]:
         "labels": view.labels,
         "kernels": [printable(kernel) for kernel in view.kernels],
         "prices": bool(view.prices),
-        "panels": [{"label": label, "svg": _safe(bars.delivered(view, label, language))} for label in view.labels],
+        "panels": [{"label": label, "svg": safe(bars.delivered(view, label, language))} for label in view.labels],
         "headlines": [_headline(view, one, places) for one in _ordered(view)],
         "headline_statuses": _present(HEADLINE_STATUSES, (one.status for one in view.headlines)),
         "row_statuses": _present(records.STATUSES[::-1], (row.series.status for row in view.rows)),
@@ -56,15 +60,19 @@ def page(view: ReportView, language: str, defaults: Defaults) -> dict[str, Any]:
         "rooflines": _grouped(view, lambda key: _rooflines(view, key, language, name)),
         "heat": _heat(view),
         "sizes": _grouped(view, lambda key: _sizes(view, key, language, name)),
-        "sustained": _sustained(view, language, name),
-        "energy": _energy(view, name),
+        "sustained": power.sustained(view, language, name),
+        "energy": power.energy(view, language, name),
+        "scenarios": applications(view),
         "excluded": _grouped(view, lambda key: _excluded(view, key, name)),
-        "devices": [_device(one) for one in view.devices],
+        "devices": [_device(one, files) for one in view.devices],
+        "folder": printable(unquote(files[0].rpartition("/")[0])) if files else "",
+        "folder_address": f"{files[0].rpartition('/')[0]}/" if files else "",
+        "thinned": quantiles_shown(view) if quantiles_shown(view) < QUANTILES else 0,
         "kernel_marks": _legend(view.kernels),
         "label_marks": _legend(view.labels),
     }
     shown = {"losses": "losses", "roofline": "rooflines", "heat": "heat", "sizes": "sizes"}
-    shown |= {"sustained": "sustained", "energy": "energy"}
+    shown |= {"scenarios": "scenarios", "sustained": "sustained", "energy": "energy"}
     present = [section for section, key in shown.items() if found[key]]
     found["missing"] = [section for section in shown if section not in present and found["headlines"]]
     found["sections"] = ["delivered", "results", *present, "rows", "excluded", "method", "runs"]
@@ -91,14 +99,14 @@ def _headline(view: ReportView, one: Headline, places: dict[str, int]) -> dict[s
         "reason": cut(one.reason),
         "best": one.best,
         "key": one.row.key if one.row else "",
-        "raw": _raw(one.value),
+        "raw": raw(one.value),
         "figure": _scaled(one.value, factor, f"{letter}{unit}", series.low, series.high) if series else "",
-        "rated_raw": _raw(one.rated_per_s),
+        "rated_raw": raw(one.rated_per_s),
         "rated": _scaled(one.rated_per_s, factor, f"{letter}{unit}"),
-        "share_raw": _raw(one.utilization),
+        "share_raw": raw(one.utilization),
         "share": share_of(one.utilization),
         "bar": _bar(one.utilization),
-        "money_raw": _raw(money),
+        "money_raw": raw(money),
         "money": svg.short(money, {"FLOPS": "FLOP", "OPS": "OP", "B/s": "B"}[unit]) if money else "",
         "loss": loss_of(one.row) if one.row else None,
     }
@@ -114,7 +122,7 @@ def _scaled(value: float | None, factor: float, unit: str, low: float | None = N
 def _bar(ratio: float | None) -> Any:
     """A share as a small bar; what is above the rated peak fills it."""
     width = svg.number(100 * min(1.0, ratio or 0.0))
-    return _safe(
+    return safe(
         '<svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect class="track" width="100" '
         f'height="8"/><rect class="fill" width="{width}" height="8"/></svg>'
     )
@@ -126,7 +134,7 @@ def _losses(view: ReportView, key: str, language: str, name: Callable[[Row], str
             "label": one.label,
             "key": one.row.key,
             "name": name(one.row),
-            "svg": _safe(bars.waterfall(view, one, language)),
+            "svg": safe(bars.waterfall(view, one, language)),
             "losses": [(loss.factor, percent(loss.ratio), cut(loss.why)) for loss in one.row.losses or ()],
             "reason": one.row.evidence.utilization_reason or "–",
         }
@@ -140,7 +148,7 @@ def _rooflines(view: ReportView, key: str, language: str, name: Callable[[Row], 
         {
             "label": precision_label(one.roofline.precision, one.roofline.accumulate),
             "warm": one.roofline.warm,
-            "svg": _safe(points.roofline(view, one, language, name)),
+            "svg": safe(points.roofline(view, one, language, name)),
         }
         for one in view.rooflines
         if one.device == key and one.points
@@ -148,16 +156,16 @@ def _rooflines(view: ReportView, key: str, language: str, name: Callable[[Row], 
 
 
 def _sizes(view: ReportView, key: str, language: str, name: Callable[[Row], str]) -> list[dict[str, Any]]:
-    kernels = dict.fromkeys(row.evidence.kernel for row in view.rows if row.device == key)
+    kernels = dict.fromkeys(row.evidence.kernel for row in view.rows_of(key))
     charts = ((kernel, points.sizes(view, key, kernel, language, name)) for kernel in kernels)
-    return [{"name": kernel, "svg": _safe(chart)} for kernel, chart in charts if chart]
+    return [{"name": kernel, "svg": safe(chart)} for kernel, chart in charts if chart]
 
 
 def _excluded(view: ReportView, key: str, name: Callable[[Row], str]) -> list[dict[str, Any]]:
     return [
         {"key": row.key, "name": f"{row.label} {name(row)}", "reason": cut(row.excluded)}
-        for row in view.rows
-        if row.device == key and not row.ranked
+        for row in view.rows_of(key)
+        if not row.ranked
     ]
 
 
@@ -180,55 +188,15 @@ def _heat(view: ReportView) -> list[dict[str, Any]]:
 def _cell(one: Headline | None) -> dict[str, Any]:
     share = one.utilization if one else None
     return {
-        "level": None if share is None else min(LEVELS - 1, int(share * LEVELS)),
+        "level": level_of(share),
         "share": share_of(share),
-        "raw": _raw(share),
+        "raw": raw(share),
         "key": one.row.key if one and one.row else "",
         "measured": one is not None,
     }
 
 
-def _sustained(view: ReportView, language: str, name: Callable[[Row], str]) -> list[dict[str, Any]]:
-    found = []
-    for row in view.rows:
-        one = row.evidence.sustained
-        chart = points.sustained(view, row, language, name) if row.ranked and one else ""
-        if chart and one:
-            clock_hz, power_w = (observed.quantity(row.evidence.telemetry, what) for what in ("clock_hz", "power_w"))
-            facts = [("col.sustained", percent(one.droop_ratio))] if one.droop_ratio is not None else []
-            facts += [("fact.clock", f"{clock_hz / 1e6:,.0f} MHz")] if clock_hz else []
-            facts += [("fact.power", f"{power_w:.0f} W")] if power_w is not None else []
-            device = view.device(row.device).label
-            found.append(
-                {
-                    "device": device,
-                    "label": row.label,
-                    "key": row.key,
-                    "name": name(row),
-                    "svg": _safe(chart),
-                    "facts": facts,
-                }
-            )
-    return found
-
-
-def _energy(view: ReportView, name: Callable[[Row], str]) -> list[dict[str, Any]]:
-    found = []
-    for row in view.rows:
-        per_j = operations_per_j(row) if row.ranked else None
-        if per_j:
-            power_w = observed.quantity(row.evidence.telemetry, "power_w")
-            figure = svg.short(per_j, "OP/J" if unit_of(row.label) == "OPS" else "FLOP/J")
-            power = f"{power_w:.0f} W" if power_w is not None else ""
-            device = view.device(row.device).label
-            found.append(
-                {"device": device, "label": row.label, "key": row.key, "name": name(row), "raw": _raw(per_j)}
-                | {"figure": figure, "power": power}
-            )
-    return found
-
-
-def _device(one: DeviceView) -> dict[str, Any]:
+def _device(one: DeviceView, files: Sequence[str]) -> dict[str, Any]:
     facts = [(key, printable(text)) for key, text in _facts(one) if text]
     ratings = []
     for key, rated in one.ratings.items():
@@ -236,7 +204,8 @@ def _device(one: DeviceView) -> dict[str, Any]:
         value = rated.bytes_per_s if label == "bandwidth" else rated.operations_per_s
         figure = svg.rate(value, unit_of(label)) if value else ""
         ratings.append((label, figure, printable(f"{rated.kind}: {rated.source}")))
-    return {"label": printable(one.label), "facts": facts, "ratings": ratings}
+    file = files[one.file] if files and one.file is not None else ""
+    return {"label": printable(one.label), "facts": facts, "ratings": ratings, "file": file}
 
 
 def _facts(one: DeviceView) -> Iterable[tuple[str, str]]:
@@ -275,7 +244,7 @@ def _legend(names: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "svg": _safe(
+            "svg": safe(
                 '<svg class="chart" viewBox="-7 -7 14 14" aria-hidden="true"><g class="mark">'
                 f'<path class="s{place % len(svg.MARKERS)}" d="{svg.MARKERS[place % len(svg.MARKERS)]}"/></g></svg>'
             ),
@@ -287,14 +256,3 @@ def _legend(names: Sequence[str]) -> list[dict[str, Any]]:
 def _present(order: Sequence[str], found: Iterable[str]) -> list[str]:
     there = set(found)
     return [one for one in order if one in there]
-
-
-def _raw(value: float | None) -> str:
-    return "" if value is None else repr(float(value))
-
-
-def _safe(text: str) -> Any:
-    """A chart, which has escaped whatever it shows."""
-    from markupsafe import Markup
-
-    return Markup(text)

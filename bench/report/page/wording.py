@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from bench.analysis.losses import largest
 from bench.analysis.report_view import Row, unit_of
@@ -11,8 +11,13 @@ from bench.report.charts import svg
 from bench.report.charts.svg import printable
 from bench.report.numbers import percent, short_case
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
 Defaults: TypeAlias = Mapping[str, Mapping[str, int | str | None]]
 
+LEVELS: Final = 10
+"""Steps of a heat map's colour."""
 NAME: Final = 160
 """Characters of a case's name; its evidence has all of it."""
 NOTHING_LOST: Final = 0.005
@@ -49,6 +54,23 @@ def loss_of(row: Row) -> tuple[str, str] | None:
     """The factor that costs most and how much: ("kernel", "−34 %")."""
     worst = largest(row.losses or [])
     return (worst.factor, f"−{percent(1 - worst.ratio)}") if worst and 1 - worst.ratio >= NOTHING_LOST else None
+
+
+def raw(value: float | None) -> str:
+    """A value as the record has it, for sorting and for whoever reads the page back; "" where it is unknown."""
+    return "" if value is None else repr(float(value))
+
+
+def level_of(share: float | None) -> int | None:
+    """The step of the heat map's colour; None where the share is unknown."""
+    return None if share is None else min(LEVELS - 1, int(share * LEVELS))
+
+
+def safe(text: str) -> Markup:
+    """A chart, which has escaped whatever it shows."""
+    from markupsafe import Markup
+
+    return Markup(text)
 
 
 def cut(text: str) -> str:

@@ -132,15 +132,16 @@
   };
   const strip = (row) => {
     const [width, height, room] = [420, 92, 12];
-    const [low, high] = [row.q[0], row.q[row.q.length - 1]];
+    const q = row.q.split(" ").map(Number);
+    const [low, high] = [q[0], q[q.length - 1]];
     const x = (value) => room + ((width - 2 * room) * (high > low ? (value - low) / (high - low) : 0.5));
     const y = (share) => 62 - 54 * share;
-    const label = { n: row.q.length, all: row.n, low, high, unit: row.qu };
+    const label = { n: q.length, all: row.n, low, high, unit: row.qu };
     const chart = draw("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": say("evidence.samples.alt", label) });
     chart.append(draw("line", { class: "grid", x1: room, x2: width - room, y1: 62, y2: 62 }));
-    const steps = row.q.map((value, i) => `${x(value).toFixed(1)},${y((i + 1) / row.q.length).toFixed(1)}`);
+    const steps = q.map((value, i) => `${x(value).toFixed(1)},${y((i + 1) / q.length).toFixed(1)}`);
     chart.append(draw("polyline", { class: "measured-line", points: steps.join(" ") }));
-    for (const value of row.q) chart.append(draw("line", { class: "tick s0", x1: x(value), x2: x(value), y1: 65, y2: 73 }));
+    for (const value of q) chart.append(draw("line", { class: "tick s0", x1: x(value), x2: x(value), y1: 65, y2: 73 }));
     for (const [value, anchor] of [[low, "start"], [high, "end"]]) {
       const text = draw("text", { x: x(value), y: 88, "text-anchor": high > low ? anchor : "middle", class: "soft" });
       text.textContent = `${value} ${row.qu}`;
@@ -155,6 +156,8 @@
       const text = typeof value === "number" ? data.texts[value] : value;
       facts.append(words(key, null, "dt"), make("dd", {}, make("bdi", {}, ...link(text))));
     }
+    const file = data.files[row.d];
+    if (file) facts.append(words("fact.file", null, "dt"), make("dd", {}, make("a", { href: file, download: "" }, make("bdi", {}, file.slice(file.lastIndexOf("/") + 1)))));
     const side = make("div", {}, words("evidence.samples", null, "h4"));
     side.append(row.q.length ? strip(row) : words("evidence.none", null, "p"));
     if (row.L.length) {
@@ -199,7 +202,13 @@
   const go = () => {
     const key = location.hash.slice(1);
     const item = items.find((one) => one.key === key);
-    if (!item) return;
+    if (!item) {
+      const place = key ? byId(key) : null;
+      const closed = place?.closest("details:not([open])");
+      if (closed) closed.open = true;
+      if (place?.matches("figure")) { place.focus(); place.scrollIntoView({ block: "start" }); }
+      return;
+    }
     item.toggle(true);
     if (!byId(key)) all.show(item);
     byId(key).focus();
