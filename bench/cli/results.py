@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.cli.output import FORMATS
@@ -20,7 +21,9 @@ SCHEMA: Final = 1
 OLDER_THAN: Final = "90d"
 UNITS_S: Final = {"h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 LONGEST_S: Final = 100 * 365 * 86_400.0
-ACTIONS: Final = ("list", "compact", "index")
+ACTIONS: Final = ("list", "compact", "index", "check", "add")
+OF_FILES: Final = ("check", "add")
+"""Actions that take run files and look into no store."""
 
 EXAMPLES: Final = """\
 examples:
@@ -28,6 +31,8 @@ examples:
   python -m bench results list --results s3://bucket/runs   those of an object store (extra `remote`)
   python -m bench results compact --older-than 90d --dry-run
   python -m bench results index --rebuild
+  python -m bench results check mine.jsonl                  is it fit to be a reference result?
+  python -m bench results add mine.jsonl                    put it among those of this checkout
 """
 
 
@@ -37,10 +42,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "What lies in the store: a folder of run files, here or behind a URL.\n"
         "  list     the runs, oldest first (default)\n"
         "  compact  thin the raw samples of old runs and compress their files; nothing else is lost\n"
-        "  index    bring the index up to date and say what it holds; --rebuild makes it anew"
+        "  index    bring the index up to date and say what it holds; --rebuild makes it anew\n"
+        "  check    is FILE fit to be a reference result? exit 1 and a line a reason where it isn't\n"
+        "  add      check FILE and copy it to results/reference of a checkout, under the name that the rule gives it"
     )
     parser.epilog = EXAMPLES
     parser.add_argument("action", nargs="?", choices=ACTIONS, default="list", help="what to do (default: list)")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="check, add: the run files")
     add_results(parser)
     parser.add_argument(
         "--older-than",
@@ -51,20 +59,36 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rebuild", action="store_true", help="list, index: throw the index away and read every run again"
     )
+    parser.add_argument("--force", action="store_true", help="add: replace a reference result of that name")
     add_table_format(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do it and print it; 0, or 3 where there is no such store."""
-    if args.action != "compact" and (args.older_than is not None or args.dry_run):
-        option = "--dry-run" if args.dry_run else "--older-than"
-        raise UsageError(f"{option}: goes with `results compact`, not with {args.action}")
-    if args.action == "compact" and args.rebuild:
-        raise UsageError("--rebuild: goes with `results list` and `results index`, not with compact")
+    """Do it and print it; 0, 1 where a check fails, or 3 where there is no such store or file."""
+    _refuse_strays(args)
+    if args.action in OF_FILES:
+        from bench.cli import results_check
+
+        return results_check.check(args) if args.action == "check" else results_check.add(args)
     if args.action == "compact":
         return _compact(args)
     with open_index(existing(args.results), rebuild=args.rebuild) as index:
         return _list(index, args.format) if args.action == "list" else _index(index, args.format)
+
+
+def _refuse_strays(args: argparse.Namespace) -> None:
+    """An option or a file that the action has no use for was meant for another. Raises UsageError."""
+    if args.action != "compact" and (args.older_than is not None or args.dry_run):
+        option = "--dry-run" if args.dry_run else "--older-than"
+        raise UsageError(f"{option}: goes with `results compact`, not with {args.action}")
+    if args.rebuild and args.action not in ("list", "index"):
+        raise UsageError(f"--rebuild: goes with `results list` and `results index`, not with {args.action}")
+    if args.force and args.action != "add":
+        raise UsageError(f"--force: goes with `results add`, not with {args.action}")
+    if args.files and args.action not in OF_FILES:
+        raise UsageError(f"FILE: goes with `results check` and `results add`, not with {args.action}")
+    if args.results is not None and args.action in OF_FILES:
+        raise UsageError(f"--results: `results {args.action}` takes files and looks into no store")
 
 
 def add_results(parser: argparse._ActionsContainer) -> None:

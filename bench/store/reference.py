@@ -6,6 +6,7 @@ from pathlib import Path
 
 import bench
 from bench import records
+from bench.errors import UnavailableError
 
 
 def reference_folder() -> Path | None:
@@ -16,6 +17,17 @@ def reference_folder() -> Path | None:
     package = Path(bench.__file__).resolve().parent
     candidates = (package / "results_reference", package.parent / "results" / "reference")
     return next((folder for folder in candidates if _run_files(folder)), None)
+
+
+def checkout_folder() -> Path:
+    """The checkout's results/reference, where new ones are added. Raises UnavailableError outside a checkout."""
+    folder = Path(bench.__file__).resolve().parent.parent / "results" / "reference"
+    if not folder.is_dir():
+        raise UnavailableError(
+            "reference results are added to a checkout, and this is an installed package: clone the repository and run "
+            "`python -m bench` in it"
+        )
+    return folder
 
 
 def reference_runs() -> list[Path]:
