@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import exp, log, log1p
+from math import exp
 
 from bench import records
 from bench.ab.launches import Label
 from bench.analysis import observed
+from bench.analysis.cycles import in_cycles
 from bench.analysis.identity import launch_medians
-from bench.analysis.verdicts import SeriesVerdict, Stage, change, judge_pairs, paired_differences
-from bench.analysis.words import mhz
+from bench.analysis.verdicts import SeriesVerdict, Stage, judge_pairs, paired_differences
 from bench.stats.robust import median
 from bench.stats.signed_rank import signed_rank_p
 
@@ -97,22 +97,8 @@ def judged(series: str, pairs: Pairs, threshold: float, stage: Stage) -> SeriesV
     found = judge_pairs(pairs.base_s, pairs.new_s, threshold=threshold, stage=stage, series=series)
     if pairs.lost:
         found = replace(found, notes=(*found.notes, f"pairs that did not count: {len(pairs.lost)} ({pairs.lost[-1]})"))
-    return _in_cycles(found, pairs)
-
-
-def _in_cycles(one: SeriesVerdict, pairs: Pairs) -> SeriesVerdict:
-    """Where the clock was sampled in every launch, a change has to hold in cycles too (nvbench)."""
     sampled = len(pairs.base_hz) == len(pairs.new_hz) == len(pairs.base_s)
-    if one.verdict not in ("regression", "improvement") or one.ratio is None or not sampled:
-        return one
-    before, after = median(pairs.base_hz), median(pairs.new_hz)
-    cycles = one.ratio * after / before
-    clocks = f"the clock went from {mhz(before)} to {mhz(after)} MHz"
-    direction = 1.0 if one.verdict == "regression" else -1.0
-    if direction * log(cycles) > log1p(one.threshold_asked or 0.0):
-        return replace(one, notes=(*one.notes, f"in cycles {change(cycles)} ({clocks})"))
-    text = f"{change(one.ratio)} in time, but {clocks}: in cycles {change(cycles)}"
-    return replace(one, verdict="ambiguous", reason="clock_change", text=text)
+    return in_cycles(found, median(pairs.base_hz), median(pairs.new_hz)) if sampled else found
 
 
 def _clock_hz(rows: Sequence[records.Measurement]) -> list[float]:

@@ -11,7 +11,7 @@ from typing import Final
 from bench import records
 from bench.ab.sides import Ready
 from bench.analysis.comparison import Thresholds
-from bench.analysis.identity import SeriesKey, by_series, comparison_class, differences
+from bench.analysis.identity import SeriesKey, by_series, comparison_class, differences, reason_code
 from bench.analysis.verdicts import SeriesVerdict
 
 OFTEN_ASKED: Final = ("torch", "driver major", "runtime major", "cores in use", "threads", "devices of that name")
@@ -105,9 +105,8 @@ def _apart(
 
 
 def _another_class(key: SeriesKey, hindering: tuple[tuple[str, str, str], ...]) -> SeriesVerdict:
-    reason = hindering[0][0].replace(" ", "_").replace("/", "_")
     text = "; ".join(f"{name} differs: {one} on A, {other} on B" for name, one, other in hindering)
-    return SeriesVerdict(key.text, "not_comparable", reason, text, differences=hindering)
+    return SeriesVerdict(key.text, "not_comparable", reason_code(hindering[0][0]), text, differences=hindering)
 
 
 def _group(file: records.RunFile, key: SeriesKey, rows: Sequence[records.Measurement]) -> str:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import log, log1p
 from typing import Final
 
 from bench import records
 from bench.analysis import observed
-from bench.analysis.identity import by_series
-from bench.analysis.pairing import Pair, Rows, not_judged, pairs, timed, usable
+from bench.analysis.cycles import in_cycles
+from bench.analysis.identity import by_series, usable
+from bench.analysis.pairing import Pair, Rows, not_judged, pairs, timed
 from bench.analysis.stored import ASSUMED_CPU, ASSUMED_OTHER, Launches, believed, judge_stored, launch_noises
 from bench.analysis.verdicts import (
     THRESHOLD_FREE,
@@ -22,11 +22,9 @@ from bench.analysis.verdicts import (
     SuiteShift,
     Verdict,
     by_importance,
-    change,
     suite_shifts,
     worst,
 )
-from bench.analysis.words import mhz
 from bench.stats.robust import median
 
 FREE_CLOCKS: Final = frozenset({"cpu", "mps"})
@@ -145,7 +143,10 @@ def _judged(
             threshold = thresholds.of(pair.key.kernel, pair.key.device)
             verdict = judge_stored(launches, noise, threshold=threshold, series=pair.text)
             found.append(replace(verdict, group=group))
-    return [_in_cycles(one, pair, base, new) for one, (pair, _) in zip(believed(found), ordered, strict=True)]
+    return [
+        in_cycles(one, _clock_hz(pair.base, base), _clock_hz(pair.new, new))
+        for one, (pair, _) in zip(believed(found), ordered, strict=True)
+    ]
 
 
 def _same_run(ready: Sequence[tuple[Pair, Launches]]) -> list[SeriesVerdict]:
@@ -157,22 +158,6 @@ def _same_run(ready: Sequence[tuple[Pair, Launches]]) -> list[SeriesVerdict]:
         )
         for pair, launches in ready
     ]
-
-
-def _in_cycles(one: SeriesVerdict, pair: Pair, base: records.RunFile, new: records.RunFile) -> SeriesVerdict:
-    """The same, but "ambiguous" where the clock explains it: where it is sampled a change must hold in cycles too."""
-    if one.verdict not in ("regression", "improvement") or one.ratio is None:
-        return one
-    before, after = _clock_hz(pair.base, base), _clock_hz(pair.new, new)
-    if before is None or after is None:
-        return one
-    cycles = one.ratio * after / before
-    direction = 1.0 if one.verdict == "regression" else -1.0
-    clocks = f"the clock went from {mhz(before)} to {mhz(after)} MHz"
-    if direction * log(cycles) > log1p(one.threshold_asked or 0.0):
-        return replace(one, notes=(*one.notes, f"in cycles {change(cycles)}: {clocks}"))
-    text = f"{change(one.ratio)}, but {clocks}: in cycles {change(cycles)}"
-    return replace(one, verdict="ambiguous", reason="clock_change", text=text)
 
 
 def _clock_hz(rows: Rows, file: records.RunFile) -> float | None:

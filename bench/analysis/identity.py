@@ -110,14 +110,24 @@ def differences(base: Mapping[str, str], new: Mapping[str, str]) -> list[tuple[s
     return [(field, one, other) for field, one, other in pairs if one != other]
 
 
+def reason_code(field: str) -> str:
+    """A field of the class as a code: "processor family/model" → "processor_family_model"."""
+    return field.lower().replace(" ", "_").replace("/", "_")
+
+
+def usable(row: records.Measurement) -> bool:
+    """Whether a row may be compared: timed, and neither disturbed nor in quarantine."""
+    return row.status in records.USABLE and not row.quarantine and row.time is not None
+
+
 def launch_medians(rows: Iterable[records.Measurement]) -> dict[int, float]:
-    """Launch → seconds a call, of the rows that may be compared: usable, and not in quarantine.
+    """Launch → seconds a call, of the rows that may be compared.
 
     Several devices of one class make several rows a launch; their median stands for the launch.
     """
     found: dict[int, list[float]] = {}
     for row in rows:
-        if row.status in records.USABLE and not row.quarantine and row.time is not None:
+        if usable(row) and row.time is not None:
             found.setdefault(row.launch, []).append(row.time.median_s)
     return {launch: median(values) for launch, values in sorted(found.items())}
 

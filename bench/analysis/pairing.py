@@ -9,7 +9,15 @@ from math import log
 from typing import Final
 
 from bench import records
-from bench.analysis.identity import SeriesKey, by_series, comparison_class, differences, launch_medians
+from bench.analysis.identity import (
+    SeriesKey,
+    by_series,
+    comparison_class,
+    differences,
+    launch_medians,
+    reason_code,
+    usable,
+)
 from bench.analysis.stored import Launches
 from bench.analysis.verdicts import SeriesVerdict, Verdict
 
@@ -67,11 +75,6 @@ def not_judged(pair: Pair) -> SeriesVerdict | None:
     return SeriesVerdict(pair.text, verdict, reason, text, group=pair.group, differences=pair.differences, notes=notes)
 
 
-def usable(row: records.Measurement) -> bool:
-    """Whether a row may be compared: timed, and neither disturbed nor in quarantine."""
-    return row.status in records.USABLE and not row.quarantine and row.time is not None
-
-
 def timed(rows: Rows) -> list[records.Measurement]:
     """Those of the rows that were timed, disturbed ones among them."""
     return [row for row in rows if row.time is not None and row.status in records.MEASURED]
@@ -119,7 +122,7 @@ def _why_not(pair: Pair) -> tuple[Verdict, str, str]:
     """Verdict, reason code and sentence of a series that can't be judged."""
     if pair.differences:
         words = (f"{name} differs: {one} in the base, {other} in the new run" for name, one, other in pair.differences)
-        return "not_comparable", _code(pair.differences[0][0]), "; ".join(words)
+        return "not_comparable", reason_code(pair.differences[0][0]), "; ".join(words)
     if not timed(pair.base) and not timed(pair.new):
         return "not_comparable", "never_measured", f"timed on neither side: {_words([*pair.base, *pair.new])}"
     if not timed(pair.base):
@@ -161,11 +164,6 @@ def _words(rows: Rows) -> str:
     row = _worst(rows)
     why = row.reason or "; ".join(row.quarantine)
     return f"{row.status} ({why})" if why else row.status
-
-
-def _code(field: str) -> str:
-    """ "processor family/model" → "processor_family_model"."""
-    return field.lower().replace(" ", "_").replace("/", "_")
 
 
 def _nearest(key: SeriesKey, others: Mapping[SeriesKey, object], own: Mapping[SeriesKey, object]) -> str:

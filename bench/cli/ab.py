@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from bench import records
 from bench.cli.main import Parser, parser_for
-from bench.errors import UnavailableError, UsageError, unknown_name
+from bench.cli.verdict_options import add_verdict_options, fail_on
+from bench.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from bench.ab.launches import Label, Launch
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from bench.ab.sides import Ready, Side
     from bench.analysis.comparison import Comparison, Thresholds
 
-FAIL_ON: Final = ("regression", "ambiguous", "missing")
 LEAST_LAUNCHES: Final = 7
 """Seven pairs are the fewest whose exact test can reach p < 0.01."""
 MOST_LAUNCHES: Final = 200
@@ -80,24 +80,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("a", metavar="A", help="the base")
     parser.add_argument("b", metavar="B", help="what is judged against it")
-    parser.add_argument(
-        "--threshold",
-        metavar="5%",
-        help="smallest change to be called, for every series (default: [tool.bench.compare] of pyproject.toml, "
-        "else 3%% on a GPU and 5%% on a CPU)",
-    )
+    add_verdict_options(parser)
     parser.add_argument(
         "--launches",
         type=_launches,
         default=8,
         metavar="N",
         help=f"launches of each side at first (default: 8, at least {LEAST_LAUNCHES}); fresh pairs are twice as many",
-    )
-    parser.add_argument(
-        "--fail-on",
-        metavar="VERDICTS",
-        default="regression",
-        help=f"verdicts that end with exit code 1, beside a regression: {', '.join(FAIL_ON)} (comma list)",
     )
     parser.add_argument(
         "--results", type=Path, metavar="FOLDER", help="keep every launch's run file, in a new folder in this one"
@@ -120,13 +109,13 @@ def run(args: argparse.Namespace) -> int:
     from bench.cli.compare import print_comparison
     from bench.cli.thresholds import thresholds
 
-    fail_on = _fail_on(args.fail_on)
+    fatal = fail_on(args.fail_on)
     sides = (parse(args.a, "A"), parse(args.b, "B"))
     limits = thresholds(args.threshold, Path.cwd())
     words = _run_arguments(args.run_arguments, sides)
     comparison = _measured(args, sides, words, limits)
     print_comparison(comparison, args.format)
-    return exit_code(comparison, fail_on)
+    return exit_code(comparison, fatal)
 
 
 def _measured(
@@ -257,16 +246,6 @@ def _with_absolute_paths(words: Sequence[str]) -> list[str]:
 
 def _options(words: Sequence[str]) -> set[str]:
     return {word.partition("=")[0] for word in words if word.startswith("--")}
-
-
-def _fail_on(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    for name in names:
-        if name not in FAIL_ON:
-            raise unknown_name("--fail-on", name, FAIL_ON)
-    if not names:
-        raise UsageError(f"--fail-on: no verdict in {text!r}; choose from {', '.join(FAIL_ON)}")
-    return names
 
 
 def _launches(text: str) -> int:

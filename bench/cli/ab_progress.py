@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
+from bench.cli.log_lines import LogLines
 from bench.report.numbers import duration
 
 if TYPE_CHECKING:
@@ -64,23 +65,11 @@ class _Stage:
         return f"about {duration(2 * (self.pairs - self.done) * self.wall_s / self.launches)} left"
 
 
-class PlainProgress:
+class PlainProgress(LogLines):
     """One line a pair: for logs and pipes."""
 
     def __init__(self) -> None:
         self._stage = _Stage()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-    def message(self, text: str) -> None:
-        """One line for the reader."""
-        print(f"bench: {text}", file=sys.stderr, flush=True)
 
     def stage(self, name: str, series: int, pairs: int) -> None:
         """A stage begins."""

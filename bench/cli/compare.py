@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from bench import records
 from bench.cli.output import speaks_utf8, width
-from bench.errors import UnavailableError, UsageError, unknown_name
+from bench.cli.verdict_options import add_verdict_options, fail_on
+from bench.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from bench.analysis.comparison import Comparison
-
-FAIL_ON: Final = ("regression", "ambiguous", "missing")
 
 DESCRIPTION: Final = """\
 Say of each series of two runs whether it became slower, with a ratio, its interval, the threshold and a reason.
@@ -45,18 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "base", metavar="BASE", help="a run file, a folder (its newest), or of the store: latest, a baseline, a commit"
     )
     parser.add_argument("new", metavar="NEW", help="the run to be judged, named likewise")
-    parser.add_argument(
-        "--fail-on",
-        metavar="VERDICTS",
-        default="regression",
-        help=f"verdicts that end with exit code 1, beside a regression: {', '.join(FAIL_ON)} (comma list)",
-    )
-    parser.add_argument(
-        "--threshold",
-        metavar="3%",
-        help="smallest change to be called, for every series (default: [tool.bench.compare] of pyproject.toml, "
-        "else 3%% on a GPU and 5%% on a CPU)",
-    )
+    add_verdict_options(parser)
     parser.add_argument("--explain", metavar="SERIES", help="the evidence for the series whose name holds these words")
     parser.add_argument(
         "--require-baseline", action="store_true", help="exit code 5 where there is no base to compare with"
@@ -98,15 +86,6 @@ def print_comparison(comparison: Comparison, form: str) -> None:
         print(verdicts.markdown(comparison))
     else:
         print(verdicts.terminal(comparison, width(), ascii_only=not speaks_utf8()))
-
-
-def fail_on(text: str) -> tuple[str, ...]:
-    """The verdicts that `--fail-on` names. UsageError for any other."""
-    names = tuple(filter(None, (word.strip() for word in text.split(","))))
-    for name in names:
-        if name not in FAIL_ON:
-            raise unknown_name("--fail-on", name, FAIL_ON)
-    return names
 
 
 def _base(reference: str, results: str | None, required: bool) -> tuple[Path | None, str]:

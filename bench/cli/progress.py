@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 
 from bench import records
 from bench.analysis.summary import series
+from bench.cli.log_lines import LogLines
 from bench.report.numbers import percent, prefix, short_case, with_interval
 from bench.report.table import Defaults
 from bench.runner.plan import Item
@@ -33,25 +34,13 @@ def progress(defaults: Defaults) -> Progress:
     return LiveProgress(defaults) if sys.stderr.isatty() else PlainProgress(defaults)
 
 
-class PlainProgress:
+class PlainProgress(LogLines):
     """One line a finished row: for logs and pipes."""
 
     def __init__(self, defaults: Defaults) -> None:
         self._defaults = defaults
         self._number = 0
         self._rows = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-    def message(self, text: str) -> None:
-        """One line for the reader."""
-        print(f"bench: {text}", file=sys.stderr, flush=True)
 
     def started(self, devices: Sequence[records.Device], rows: int) -> None:
         """The plan is known."""

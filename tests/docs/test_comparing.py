@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.identity import comparison_class
+from bench.analysis.identity import comparison_class, reason_code
 from bench.analysis.verdicts import VERDICTS
 from bench.records import UNSTABLE
 from bench.report.verdicts import GENERAL
 from tests.factories import device, run_file
 
-SOURCES = ("verdicts", "stored", "pairing", "comparison")
+SOURCES = ("verdicts", "stored", "pairing", "comparison", "cycles")
 PAIR = re.compile(rf'"(?:{"|".join(VERDICTS)})", "([a-z_]+)"')
 REASON = re.compile(r'reason(?: = |=)"([a-z_]+)"')
 
@@ -32,7 +32,7 @@ def test_every_reason_code_is_listed(checkout: Path, page: str) -> None:
 
 def test_every_field_of_a_comparison_class_is_listed(page: str) -> None:
     fields = {*comparison_class(run_file([]), device()), *comparison_class(run_file([]), device(kind="cuda"))}
-    codes = {field.lower().replace(" ", "_").replace("/", "_") for field in fields}
+    codes = {reason_code(field) for field in fields}
     assert {code for code in codes if f"`{code}`" not in page} == set()
 
 
