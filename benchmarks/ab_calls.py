@@ -3,18 +3,22 @@
     python -m pip install ./examples/planted-slowness
     python benchmarks/ab_calls.py --repeats 20
 
-One repeat is three comparisons through the command line: unchanged code (three named cases), a product planted 30 %
-slower and one planted 10 % slower. Holds where unchanged code is called slower at most once, +30 % is called with exit
-code 1 in nine of ten, and +10 % is never called the same or faster: "regression" or "ambiguous". A comparison that ends
-as unstable (exit code 4) on a machine that others use counts as not called.
+Comparisons go through the command line: unchanged code (three named cases), a product planted 30 % slower and, in every
+fourth repeat, one planted 10 % slower. With `--jobs 2` two go on at once, each held to its own half of the cores: they
+share the memory and the last cache, as neighbours do, and no core. Holds where unchanged code is called slower at most
+once, +30 % is called with exit code 1 in nine of ten, and +10 % is never called the same or faster: "regression" or
+"ambiguous". A comparison that ends as unstable (exit code 4) on a machine that others use counts as not called.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import queue
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -38,6 +42,8 @@ class Experiment:
     slow: float
     cases: Sequence[str]
     holds: Callable[[Experiment], bool]
+    every: int = 1
+    """In every which repeat it takes part."""
     verdicts: Counter[str] = field(default_factory=Counter)
     """The worst verdict of each repeat; "unstable" and "failed" beside them."""
     exit_codes: Counter[int] = field(default_factory=Counter)
@@ -83,7 +89,7 @@ def experiments() -> list[Experiment]:
     return [
         Experiment("unchanged", 0.0, CASES, quiet),
         Experiment("+30 %", 0.3, CASES[:1], found),
-        Experiment("+10 %", 0.1, CASES[:1], never_the_same),
+        Experiment("+10 %", 0.1, CASES[:1], never_the_same, every=4),
     ]
 
 
@@ -114,21 +120,56 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--repeats", type=int, default=20, help="of each of the three comparisons (default: 20)")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no repeat after so many")
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="comparisons at once, each on cores of its own (default: 1)"
+    )
     args = parser.parse_args()
     if "planted" not in plugins.load().implementations("gemm"):
         print("ab_calls: install the plugin first: python -m pip install ./examples/planted-slowness", file=sys.stderr)
         return 3
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if args.jobs > 1 and len(cores) < args.jobs:
+        print(f"ab_calls: --jobs {args.jobs}: there are {len(cores)} cores to share out", file=sys.stderr)
+        return 2
     three = experiments()
-    end = time.monotonic() + 60 * args.minutes
-    for number in range(args.repeats):
-        if number and time.monotonic() > end:
-            print(f"the time was up after {number} of {args.repeats} repeats", file=sys.stderr)
-            break
-        for one in three:
-            one.repeat()
-            print(f"[{number + 1}/{args.repeats}] {one.name}: {dict(one.verdicts)}", file=sys.stderr, flush=True)
+    compare_all(three, args.repeats, shares(cores, args.jobs), time.monotonic() + 60 * args.minutes)
     print(table(three))
     return 0 if all(one.holds(one) for one in three) else 1
+
+
+def shares(cores: Sequence[int], jobs: int) -> list[set[int]]:
+    """Cores for each job; one job keeps them all, and where cores can't be chosen its set is empty."""
+    each = len(cores) // jobs
+    return [set(cores[each * job : each * (job + 1)]) for job in range(jobs)]
+
+
+def compare_all(three: Sequence[Experiment], repeats: int, cores: Sequence[set[int]], end_s: float) -> None:
+    """All repeats, by as many threads as there are sets of cores."""
+    waiting: queue.SimpleQueue[Experiment] = queue.SimpleQueue()
+    for number in range(repeats):
+        for one in three:
+            if number % one.every == 0:
+                waiting.put(one)
+    jobs = [threading.Thread(target=work, args=(waiting, mine, end_s)) for mine in cores]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+    if not waiting.empty():
+        print(f"the time was up with {waiting.qsize()} comparisons still to do", file=sys.stderr)
+
+
+def work(waiting: queue.SimpleQueue[Experiment], cores: set[int], end_s: float) -> None:
+    """Take one comparison after the other, until there is none or the time is up."""
+    if cores:
+        os.sched_setaffinity(0, cores)  # this thread's alone, and so that of the processes which it starts
+    while time.monotonic() < end_s:
+        try:
+            one = waiting.get_nowait()
+        except queue.Empty:
+            return
+        one.repeat()
+        print(f"{one.name}: {dict(one.verdicts)}, {one.wall_s[-1]:.0f} s", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
