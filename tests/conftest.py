@@ -19,8 +19,9 @@ except ImportError:
     # tests/gpu does without it: a machine with a GPU may hold pytest and nothing else of ours.
     pass
 else:
-    # A shared or slow machine is no failure: no test asserts a time.
-    hypothesis.settings.register_profile("suanli", deadline=None)
+    # A shared or slow machine is no failure: no test asserts a time. CI tries the same examples each time, so that a
+    # change is judged by what it changed; everybody else's runs look further, and what they find becomes an example.
+    hypothesis.settings.register_profile("suanli", deadline=None, derandomize="CI" in os.environ)
     hypothesis.settings.load_profile("suanli")
 
 CHECKOUT = Path(__file__).resolve().parent.parent

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bench import records
 from bench.cli.main import COMMANDS
+from tests.factories import measurement, run_file
 
 LISTS_MODULES = """
 import contextlib, os, sys
@@ -57,6 +59,30 @@ def test_the_help_of_a_command_imports_no_torch(tmp_path: Path, command: str) ->
     ids=" ".join,
 )
 def test_what_does_not_measure_imports_no_torch(tmp_path: Path, arguments: list[str]) -> None:
+    assert not imported_by(tmp_path, *arguments) & HEAVY
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["show", "results/run.jsonl"],
+        ["show", "results/run.jsonl", "--explain"],
+        ["compare", "latest", "results/run.jsonl"],
+        ["baseline", "set", "main", "results/run.jsonl"],
+        ["history"],
+        ["results"],
+        ["report", "results/run.jsonl", "-o", "page.html"],
+        ["report", "results/run.jsonl", "-o", "chart.svg"],
+        ["fleet", "results/run.jsonl"],
+        ["plan", "--device", "NVIDIA H100 80GB HBM3", "--need", "100 P", "--precision", "fp16"],
+    ],
+    ids=" ".join,
+)
+def test_what_reads_runs_imports_no_torch(tmp_path: Path, arguments: list[str]) -> None:
+    content = run_file([measurement(launch=launch) for launch in range(3)])
+    (tmp_path / "results").mkdir()
+    lines = [content.run, *content.devices, *content.measurements, content.end]
+    (tmp_path / "results" / "run.jsonl").write_bytes(b"".join(records.encode(line) for line in lines if line))
     assert not imported_by(tmp_path, *arguments) & HEAVY
 
 
