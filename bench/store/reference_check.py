@@ -79,7 +79,7 @@ def _commit(run: records.Run) -> Iterator[str]:
 def _anonymous(file: records.RunFile, text: str) -> Iterator[str]:
     if file.run.host.get("name") not in ANONYMOUS:
         yield "host: it is named; measure with `run --anonymize`"
-    elif any(one.host not in ANONYMOUS for one in (*file.devices, *file.measurements)):
+    elif {*(one.host for one in file.devices), *(row.host for row in file.measurements)} - set(ANONYMOUS):
         yield "host: a device or a row names it; measure with `run --anonymize`"
     for device in file.devices:
         if device.unique_id is not None:
