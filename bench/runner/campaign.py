@@ -61,8 +61,8 @@ def _execute(prepared: Prepared, path: Path, observer: Observer, earlier: record
         campaign.run()
         campaign.worker.stop()
         journal.end("complete", campaign.left_out())
-    except KeyboardInterrupt:
-        journal.end("interrupted", "interrupted by the user", exit_code=130)
+    except KeyboardInterrupt as stop:
+        journal.end("interrupted", str(stop) or "interrupted by the user", exit_code=130)
         raise
     except BenchError as error:
         journal.end("failed", str(error), exit_code=error.exit_code)
@@ -243,7 +243,8 @@ class _Campaign:
             if isinstance(reply, Measured):
                 if reply.device_lost:
                     self._give_up_worker()
-                return self._watched(reply)
+                # The worker knows neither its host's name as the run file may say it, nor its rank.
+                return msgspec.structs.replace(self._watched(reply), host=device.host, rank=device.rank)
             reason = reply.message if isinstance(reply, Refused) else f"unexpected answer {type(reply).__name__}"
             row = _not_measured(request, item, device, "failed", reason)
         return row

@@ -21,6 +21,8 @@ class Describe(msgspec.Struct, kw_only=True, tag="describe"):
 
     selection: str
     threads: int | None = None
+    local_rank: int | None = None
+    """The number of this rank on its node: of several devices of a type it means the one of that number."""
 
 
 class Measure(msgspec.Struct, kw_only=True, tag="measure"):

@@ -58,6 +58,11 @@ class Options:
     ratings: tuple[Path, ...] = ()
     anonymize: bool = False
     command: tuple[str, ...] = ()
+    rank: int = 0
+    local_rank: int | None = None
+    """Of a run by many ranks (`bench.runner.ranks`): which one this is on its node."""
+    neighbours: int = 1
+    """Workers on this node that share its memory, this one included."""
 
 
 class Observer(Protocol):
@@ -110,7 +115,7 @@ def prepare(options: Options, observer: Observer) -> Prepared:
         described = describe(worker, options)
         opened = {device.device: open_sources(device) for device in described.devices}
         found = [_with_best_clock(device, described.canaries) for device in described.devices]
-        devices, denominators = _rated(found, tables, opened, options.anonymize)
+        devices, denominators = _rated(found, tables, opened, options)
         items = {
             device.device: plan.items(options.selection, installed, view(device), list(device.precisions))
             for device in devices
@@ -160,12 +165,13 @@ def new_worker(options: Options) -> Worker:
     import psutil
 
     free_bytes = min(psutil.virtual_memory().available, cgroup.limits().memory_bytes or sys.maxsize)
-    return Worker(options.threads, options.memory_limit_bytes or int(free_bytes * MEMORY_SHARE))
+    return Worker(options.threads, options.memory_limit_bytes or int(free_bytes * MEMORY_SHARE / options.neighbours))
 
 
 def describe(worker: Worker, options: Options) -> Described:
     try:
-        reply = worker.ask(Describe(selection=options.device, threads=options.threads), START_TIMEOUT_S)
+        request = Describe(selection=options.device, threads=options.threads, local_rank=options.local_rank)
+        reply = worker.ask(request, START_TIMEOUT_S)
     except (WorkerDied, MemoryExceeded) as death:
         raise UnavailableError(f"--device {options.device}: {death}") from None
     except TimeoutError:
@@ -191,7 +197,7 @@ def _with_best_clock(device: records.Device, canaries: Sequence[Canary]) -> reco
 
 
 def _rated(
-    found: Sequence[records.Device], tables: Tables, opened: Mapping[str, Opened], anonymize: bool
+    found: Sequence[records.Device], tables: Tables, opened: Mapping[str, Opened], options: Options
 ) -> tuple[list[records.Device], dict[str, Denominators]]:
     """The devices with host, architecture and ratings filled in, and what their rows are set against."""
     devices, denominators = [], {}
@@ -199,8 +205,9 @@ def _rated(
         architecture = cpu_microarchitecture(device.details) if device.kind == "cpu" else None
         named = msgspec.structs.replace(
             device,
-            host=host.name(anonymize),
-            unique_id=None if anonymize else device.unique_id,
+            host=host.name(options.anonymize),
+            rank=options.rank,
+            unique_id=None if options.anonymize else device.unique_id,
             architecture=architecture or device.architecture,
             details=watched(device, opened[device.device]),
         )

@@ -81,8 +81,10 @@ def _describe(request: Describe) -> Described:
     import torch
 
     from bench.devices import discover
+    from bench.devices.local_rank import of_rank
 
-    found = [_with_threads(device, request.threads) for device in discover(request.selection)]
+    selection = request.selection if request.local_rank is None else of_rank(request.selection, request.local_rank)
+    found = [_with_threads(device, request.threads) for device in discover(selection)]
     torch.set_num_threads(request.threads or min([torch.get_num_threads(), *_cores_in_use(found)]))
     pinning: dict[str, Any] = {
         "torch_threads": torch.get_num_threads(),

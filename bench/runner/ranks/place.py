@@ -1,0 +1,100 @@
+"""Which rank of how many this process is, from what torchrun or srun put into its environment. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from bench.errors import UsageError
+
+SLURM_PORTS: Final = range(20_000, 32_000)
+"""Where a step's store listens unless MASTER_PORT names a port: below what Linux gives to clients (32768 …)."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One process among those of a run."""
+
+    rank: int
+    world: int
+    local_rank: int
+    """Its number on its node."""
+    address: str
+    port: int
+    agent_store: bool
+    """torchrun's agent has a store at that address already; otherwise rank 0 opens one."""
+    launcher: Literal["torchrun", "srun", "environment"]
+    job: str
+    """Sets this run's keys in the store apart from anybody else's."""
+
+
+def place(environment: Mapping[str, str]) -> Place | None:
+    """This process's place; None where it was started alone, or as the only one.
+
+    torchrun's variables come before Slurm's: torchrun may itself be started by srun. UsageError for a set that is not
+    whole or makes no sense.
+    """
+    if "RANK" in environment and "WORLD_SIZE" in environment:
+        found = _from_torchrun(environment)
+    elif environment.get("SLURM_STEP_NUM_TASKS"):
+        # Of a step: a batch script has SLURM_PROCID and SLURM_NTASKS too, and is no rank of anything.
+        found = _from_slurm(environment)
+    else:
+        return None
+    if not 0 <= found.rank < found.world:
+        raise UsageError(f"RANK: {found.rank} is not one of the {found.world} ranks, 0 … {found.world - 1}")
+    return found if found.world > 1 else None
+
+
+def _from_torchrun(environment: Mapping[str, str]) -> Place:
+    world = _number(environment, "WORLD_SIZE")
+    elastic = environment.get("TORCHELASTIC_RUN_ID")
+    return Place(
+        rank=_number(environment, "RANK"),
+        world=world,
+        local_rank=_number(environment, "LOCAL_RANK", "0" if world == 1 else None),
+        address=_text(environment, "MASTER_ADDR") if world > 1 else "",
+        port=_number(environment, "MASTER_PORT", "0" if world == 1 else None),
+        agent_store=environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
+        launcher="environment" if elastic is None else "torchrun",
+        job=f"{elastic or 'job'}/{environment.get('TORCHELASTIC_RESTART_COUNT', '0')}",
+    )
+
+
+def _from_slurm(environment: Mapping[str, str]) -> Place:
+    job, step = _number(environment, "SLURM_JOB_ID", "0"), _number(environment, "SLURM_STEP_ID", "0")
+    nodes = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST") or ""
+    own_port = SLURM_PORTS[(job * 13 + step) % len(SLURM_PORTS)]
+    return Place(
+        rank=_number(environment, "SLURM_PROCID"),
+        world=_number(environment, "SLURM_STEP_NUM_TASKS"),
+        local_rank=_number(environment, "SLURM_LOCALID"),
+        address=environment.get("MASTER_ADDR") or first_node(nodes) or "localhost",
+        port=_number(environment, "MASTER_PORT", str(own_port)),
+        agent_store=False,
+        launcher="srun",
+        job=f"{job}.{step}",
+    )
+
+
+def first_node(nodes: str) -> str:
+    """The first name of a Slurm node list: "node03" of "node[03-10,12],login"; rank 0 runs there."""
+    return re.sub(r"\[(\d+)[^\]]*\]", r"\1", nodes).partition(",")[0].strip()
+
+
+def _text(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "").strip()
+    if not value:
+        raise UsageError(f"{name}: not set, though RANK and WORLD_SIZE are; torchrun sets all of them")
+    return value
+
+
+def _number(environment: Mapping[str, str], name: str, default: str | None = None) -> int:
+    value = environment.get(name, "").strip() or default
+    if value is None:
+        raise UsageError(f"{name}: not set, though other variables of its launcher are; torchrun and srun set all")
+    if not (value.isascii() and value.isdigit()):
+        raise UsageError(f"{name}: {value!r} is not a whole number")
+    return int(value)
