@@ -33,12 +33,14 @@ def print_run(path: Path, run: records.RunFile, form: str) -> None:
         for line in records.lines(path):
             _write_utf8(line)
         return
-    from bench.report import table
+    from bench.report import many, table
 
     if form == "csv":
         print(table.comma_separated(run))
     elif form == "markdown":
         print(table.markdown(run, kernel_defaults()))
+    elif many.is_of_many(run):
+        print(many.terminal(run, kernel_defaults(), width(), ascii_only=not speaks_utf8()))
     else:
         print(table.terminal(run, kernel_defaults(), width(), ascii_only=not speaks_utf8()))
 
