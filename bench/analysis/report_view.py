@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import cache
 
 from bench import records
 from bench.analysis.losses import of_file
@@ -83,7 +84,9 @@ def build(
             key = f"d{len(devices)}"
             devices.append(replace(_measured_device(key, name, file, device, measurements), file=place))
             part = records.RunFile(run=file.run, devices=[device] if device else [], measurements=measurements)
-            found = [_row(f"{key}r{n}", key, one, part, tables) for n, one in enumerate(series(measurements))]
+            # A row's losses ask the others for the bandwidth alone, and they do so for each row of a large run.
+            memory = records.RunFile(run=file.run, devices=part.devices, measurements=_of_bandwidth(measurements))
+            found = [_row(f"{key}r{n}", key, one, memory, tables) for n, one in enumerate(series(measurements))]
             rows += found
             roofs += _rooflines(key, part, found)
             if file.run.scenarios:
@@ -115,7 +118,12 @@ def quantiles(samples: Sequence[float] | None, most: int = QUANTILES) -> tuple[f
     ordered = sorted(samples or ())
     if len(ordered) <= most:
         return tuple(ordered)
-    return tuple(ordered[round(place * (len(ordered) - 1) / (most - 1))] for place in range(most))
+    return tuple([ordered[place] for place in _places(len(ordered), most)])
+
+
+@cache
+def _places(samples: int, most: int) -> tuple[int, ...]:
+    return tuple(round(place * (samples - 1) / (most - 1)) for place in range(most))
 
 
 def _devices_of(file: records.RunFile) -> list[tuple[records.Device | None, list[records.Measurement]]]:
@@ -126,6 +134,10 @@ def _devices_of(file: records.RunFile) -> list[tuple[records.Device | None, list
     found = [(_device_of(file, *key), rows) for key, rows in groups.items()]
     seen = [id(device) for device, _ in found]
     return [*found, *((device, []) for device in file.devices if id(device) not in seen)]
+
+
+def _of_bandwidth(rows: Iterable[records.Measurement]) -> list[records.Measurement]:
+    return [row for row in rows if row.utilization_of == "bytes"]
 
 
 def _device_of(file: records.RunFile, host: str, rank: int, name: str) -> records.Device | None:

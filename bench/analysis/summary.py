@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import median
 from typing import Literal
 
@@ -53,7 +54,7 @@ class Series:
         executed = self.measured.executed
         return executed.note if executed else ""
 
-    @property
+    @cached_property
     def measured(self) -> records.Measurement:
         """The first row that was timed, or the first of all."""
         return next((row for row in self.rows if row.time is not None), self.first)

@@ -53,7 +53,8 @@ def percent(ratio: float | None) -> str:
 
 def short_case(case: Mapping[str, int | str], defaults: Mapping[str, int | str | None] | None = None) -> str:
     """A case without the fields at their defaults, equal neighbours joined: "m=n=k=1024"."""
-    shown = [(name, value) for name, value in case.items() if (defaults or {}).get(name) != value]
+    left_out = defaults or {}
+    shown = [(name, value) for name, value in case.items() if left_out.get(name) != value]
     words: list[tuple[str, int | str]] = []
     for name, value in shown or list(case.items()):
         if words and words[-1][1] == value:

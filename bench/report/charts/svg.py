@@ -136,9 +136,13 @@ class Linear:
 SI: Final = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
+ROUNDED_UP: Final = 0.9995
+"""From this share of a prefix on, three digits are rounded up to it: 999,600 is "1 M" and not "1e+03 k"."""
+
+
 def short(value: float, unit: str = "") -> str:
     """ "200 G": at most three significant digits."""
-    factor, letter = next(((f, x) for f, x in SI if value >= f * 0.9995), (1.0, ""))
+    factor, letter = _prefix(value / ROUNDED_UP)
     scaled = value / factor
     shown = f"{scaled:.3g}" if scaled < 999.5 else f"{scaled:.0f}"
     return f"{shown} {letter}{unit}".strip()
@@ -146,9 +150,17 @@ def short(value: float, unit: str = "") -> str:
 
 def rate(value: float, unit: str, low: float | None = None, high: float | None = None) -> str:
     """ "137.6 ± 0.4 GFLOPS", with no more digits than the interval supports."""
-    factor, letter = next(((f, x) for f, x in SI if abs(value) >= f), (1.0, ""))
+    factor, letter = _prefix(abs(value))
     bounds = (None if low is None else low / factor, None if high is None else high / factor)
     return f"{with_interval(value / factor, *bounds)} {letter}{unit}"
+
+
+def _prefix(value: float) -> tuple[float, str]:
+    # A plain loop: a large page asks a hundred thousand times, and a generator costs more than all the rest.
+    for prefix in SI:
+        if value >= prefix[0]:
+            return prefix
+    return 1.0, ""
 
 
 def _class(kind: str) -> str:

@@ -48,7 +48,7 @@ def _row(
     row: Row, view: ReportView, place: int, defaults: Defaults, texts: Texts, most_quantiles: int
 ) -> dict[str, Any]:
     """One row; single letters, because a page has hundreds: values first, their words beside them."""
-    one, shown = row.series, quantiles(row.quantiles_s, most_quantiles)
+    one, shown, rated = row.series, quantiles(row.quantiles_s, most_quantiles), rated_of(row)
     factor, unit = time_unit(row.quantiles_s[-1] if row.quantiles_s else 1.0)
     return {
         "k": row.key,
@@ -62,11 +62,11 @@ def _row(
         "v": one.value,
         "f": figure_of(row),
         "R": one.rated,
-        "r": rated_of(row),
+        "r": rated,
         "u": one.utilization,
         "U": share_of(one.utilization),
         "L": [[loss.factor, percent(loss.ratio), texts.place(loss.why)] for loss in row.losses or ()],
-        "F": [[key, texts.place(text)] for key, text in facts(row, view) if text],
+        "F": [[key, texts.place(text)] for key, text in facts(row, view, rated) if text],
         # One text: a large page has a hundred thousand of them, and the script reads those of the row looked at.
         "q": " ".join(["%.5g"] * len(shown)) % tuple(value / factor for value in shown),
         "qu": unit,
@@ -74,8 +74,8 @@ def _row(
     }
 
 
-def facts(row: Row, view: ReportView) -> Iterator[tuple[str, str]]:
-    """(key of the fact's name, its words) of all that is known of a row; "" is unknown."""
+def facts(row: Row, view: ReportView, rated: str) -> Iterator[tuple[str, str]]:
+    """(key of the fact's name, its words) of all that is known of a row; "" is unknown. `rated`: the rated figure."""
     one, measured = row.series, row.evidence
     yield "fact.why", row.excluded
     yield "fact.reason", one.reason if row.ranked else ""
@@ -96,7 +96,7 @@ def facts(row: Row, view: ReportView) -> Iterator[tuple[str, str]]:
     yield from _telemetry(row)
     if measured.rated is not None:
         clock = f" @ {measured.rated.clock_hz / 1e6:,.0f} MHz" if measured.rated.clock_hz else ""
-        yield "fact.rating", f"{rated_of(row)} ({measured.rated.kind}){clock}".strip()
+        yield "fact.rating", f"{rated} ({measured.rated.kind}){clock}".strip()
         yield "fact.source", measured.rated.source
     for warning in measured.warnings:
         yield "fact.warning", warning
