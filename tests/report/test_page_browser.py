@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,18 @@ import pytest
 from bench import records
 from bench.analysis.report_view import Price, build
 from bench.report.page import render
+from tests import scenario_rows as scenarios
 from tests.factories import device, measurement, run_file
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 axe = pytest.importorskip("axe_selenium_python", reason="axe-selenium-python is not installed")
 
 SERIOUS = ("serious", "critical")
+ROWS = 30
+ARTEFACTS = "BENCH_ARTEFACTS"
+"""Names a folder that is to keep what the page looked like."""
+HIGHEST = 16_000
+"""Pixels of a picture: a texture of Chromium's ends a little above."""
 
 
 def view() -> Any:
@@ -37,16 +45,24 @@ def view() -> Any:
     sustained = records.Sustained(
         wall_s=10.0, calls=9, ends_s=[5.0, 10.0], per_call_s=[1e-3, 2e-3], burst_median_s=1e-3, droop_ratio=0.5
     )
-    telemetry = {"energy": {"operations_per_j": 5e9}, "power_w": {"median": 100.0}}
+    telemetry = {"energy": {"operations_per_j": 5e9}, "power_w": {"median": 100.0, "min": 90.0, "max": 101.0}}
     rows.append(measurement(mode="sustained", sustained=sustained, telemetry=telemetry, kernel="conv"))
     other = run_file([measurement(median_s=2e-3)], devices=[device(name="Slow <b>CPU</b>")])
-    return build([("a", run_file(rows)), ("b", other)], prices=[Price("*", 2.0)])
+    lasting = {**telemetry, "energy": {"operations_per_j": 4e9}}
+    other.measurements.append(measurement(mode="sustained", sustained=sustained, telemetry=lasting, kernel="conv"))
+    steps = [
+        scenarios.run(*(scenarios.row(name, median_s=time_s) for name in "abc"), scenarios.row("a", "int8"))
+        for time_s in (1e-3, 3e-3)
+    ]
+    files = [("a", run_file(rows)), ("b", other), ("step", steps[0]), ("slow step", steps[1])]
+    return build(files, prices=[Price("*", 2.0)])
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(render(view()), encoding="utf-8")
+    files = [f"report-data/{name}.jsonl.gz" for name in ("a", "b", "step", "slow-step")]
+    path.write_text(render(view(), files=files), encoding="utf-8")
     return path
 
 
@@ -112,10 +128,10 @@ def test_filters_leave_what_they_say(browser: Any) -> None:
     choose(browser, "#rows select[data-field=status]", "invalid")
     assert len(column(browser, "rows", 6)) == 1 and "invalid" in column(browser, "rows", 6)[0]
     browser.find_element("css selector", "#rows .reset").click()
-    assert len(column(browser, "rows", 6)) == 21
-    browser.find_element("css selector", "#rows input[type=search]").send_keys("slow fp32")
-    assert len(column(browser, "rows", 0)) == 1
-    assert "1 of 21" in browser.find_element("css selector", "#rows .count").text
+    assert len(column(browser, "rows", 6)) == ROWS
+    browser.find_element("css selector", "#rows input[type=search]").send_keys("slow cpu fp32")
+    assert len(column(browser, "rows", 0)) == 2
+    assert f"2 of {ROWS}" in browser.find_element("css selector", "#rows .count").text
 
 
 def test_the_language_switches_every_word_and_back(browser: Any) -> None:
@@ -150,8 +166,21 @@ def test_every_figure_leads_to_its_evidence(browser: Any) -> None:
     assert browser.find_element("css selector", f"#{key}-evidence").is_displayed()
     assert script(browser, "return document.activeElement.id") == key
     text = browser.find_element("css selector", f"#{key}-evidence").text
-    for word in ("check error", "samples", "a formula", "torch 2.13.0+cpu"):
+    for word in ("check error", "samples", "a formula", "torch 2.13.0+cpu", "run file beside this page"):
         assert word in text
+
+
+def test_an_applications_figure_leads_to_its_calls_and_they_to_their_rows(browser: Any) -> None:
+    script(browser, "for (const one of document.querySelectorAll('details')) one.open = false")
+    cell = browser.find_element("css selector", "#scenarios tbody td a")
+    key = cell.get_attribute("href").rpartition("#")[2]
+    cell.click()
+    card = browser.find_element("css selector", f"[id='{key}']")
+    assert card.is_displayed() and script(browser, "return document.activeElement.id") == key
+    link = card.find_element("css selector", "tbody a")
+    row = link.get_attribute("href").rpartition("#")[2]
+    link.click()
+    assert browser.find_element("css selector", f"#{row}-evidence").is_displayed()
 
 
 def test_the_keyboard_reaches_every_control_and_each_mark(browser: Any) -> None:
@@ -204,3 +233,13 @@ def test_nothing_is_wider_than_the_window(browser: Any, width: int) -> None:
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     assert script(browser, "return document.documentElement.scrollWidth") <= width
+    folder = os.environ.get(ARTEFACTS)
+    for theme in ("light", "dark") if folder else ():
+        choose(browser, "#theme", theme)
+        height = min(script(browser, "return document.documentElement.scrollHeight"), HIGHEST)
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        asked = {"captureBeyondViewport": True, "clip": clip}
+        shot = browser.execute_cdp_cmd("Page.captureScreenshot", asked)
+        path = Path(str(folder)) / f"report-{width}-{theme}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(base64.b64decode(shot["data"]))
