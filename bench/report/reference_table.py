@@ -84,7 +84,9 @@ def _conditions(name: str, file: records.RunFile, device: records.Device) -> lis
     memory = f", {short(device.memory_bytes, 'B')}" if device.memory_bytes else ""
     units = f"{device.units.in_use or '?'} × {_text(device.units.kind)}"
     software = [f"torch {run.software.get('torch', '?')}", *(f"driver {one}" for one in [device.driver] if one)]
-    usable = sum(row.status in records.USABLE for row in _rows(file, device))
+    rows = _rows(file, device)
+    usable = sum(row.status in records.USABLE for row in rows)
+    ended = f"; {file.end.reason}" if file.end and file.end.reason else ""
     return [
         f"[{_text(name)}]({name})",
         _device(file, device) + virtual + memory,
@@ -92,7 +94,7 @@ def _conditions(name: str, file: records.RunFile, device: records.Device) -> lis
         f"{clock.hz / 1e9:.2f} GHz, {_text(clock.source)}" if clock and clock.hz else "unknown",
         _text(", ".join([*software, f"Python {run.host.get('python', '?')}", str(run.host.get("os", "?"))])),
         _text(f"{run.started[:10]}, {run.suite}, launches: {run.launches}"),
-        f"{usable} of {len(_rows(file, device))} usable",
+        _text(f"{usable} of {len(rows)} usable{ended}"),
     ]
 
 

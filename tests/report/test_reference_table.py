@@ -73,6 +73,13 @@ def test_a_name_makes_no_markup(name: str) -> None:
         assert len({row.count("|") for row in rows}) <= 1
 
 
+def test_why_a_run_ended_early_is_said() -> None:
+    file = run_file([measurement()])
+    assert file.end is not None
+    file.end.reason = "the budget was spent: 111 of 120 rows not measured"
+    assert "1 of 1 usable; the budget was spent: 111 of 120 rows not measured" in tables({"a.jsonl": file})
+
+
 def test_what_is_unknown_is_said() -> None:
     bare = device(clock=None, units=records.Units(kind="core", in_use=None), architecture="", driver="550.1")
     text = tables({"a.jsonl": run_file([measurement()], devices=[bare])})
