@@ -1,4 +1,4 @@
-"""`python -m bench report`: several runs and rated hardware side by side, as one page or one chart."""
+"""`python -m bench report`: several runs and rated hardware side by side, as a page, tables, data or one chart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench.errors import UnavailableError, UsageError, unknown_name
+from bench.cli.report_formats import CHARTS
+from bench.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from bench import records
@@ -20,25 +21,46 @@ if TYPE_CHECKING:
 
 DESCRIPTION: Final = """\
 Set several runs side by side: what each device delivered at each precision, which share of its rated peak that is, and
-where the rest went, with the evidence of every figure. FILE.html is one page that needs no network; FILE.svg one chart.
+where the rest went, with the evidence of every figure. FILE.html is one page that needs no network, FILE.md goes into a
+README or a pull request, FILE.csv and FILE.json have every row unrounded, FILE.svg and FILE.png are one chart. Without
+-o it prints: devices side by side as a table.
 
 Without RUN: the newest run of the store, beside the reference results that come with the package.
 """
 
 EPILOG: Final = """\
 examples:
+  python -m bench report a.jsonl b.jsonl c.jsonl                         three devices side by side, on the terminal
   python -m bench report -o report.html                                  the newest run beside the reference results
   python -m bench report a.jsonl b.jsonl -o report.html --language zh    two runs, the page in Chinese at first
   python -m bench report latest --with 'H100*' -o report.html            and the rated peaks of what nobody measured
   python -m bench report a.jsonl --price 'H100*=2.10/h' -o report.html   and operations per unit of money
+  python -m bench report latest --format markdown --title 'Before the move'
   python -m bench report latest -o roofline.svg --chart roofline --precision fp16
 
 How to read it: docs/reading-a-report.md.
 """
 
 REFERENCE: Final = "reference"
-CHARTS: Final = ("delivered", "waterfall", "roofline")
-SUFFIXES: Final = (".html", ".svg")
+SUFFIXES: Final = {
+    ".html": "html",
+    ".md": "markdown",
+    ".csv": "csv",
+    ".json": "json",
+    ".svg": "svg",
+    ".png": "png",
+}
+"""Suffix of FILE → the format that it says."""
+PRINTED: Final = ("table", "markdown", "csv", "json")
+PICTURES: Final = ("svg", "png")
+ONLY_WITH: Final = {
+    # Option → the formats that it goes with, and how a reader asks for one of them.
+    "raw": (("html",), "-o FILE.html, which the run files are put beside"),
+    "chart": (PICTURES, "-o FILE.svg or FILE.png; a page has all charts"),
+    "precision": (PICTURES, "-o FILE.svg or FILE.png; the other formats have all precisions"),
+    "title": (("html", "markdown", "json", "table"), "a page, markdown, JSON or a table"),
+    "language": (("html", "markdown", *PICTURES), "a page, markdown or a chart; the others are English"),
+}
 PRICE: Final = re.compile(r"(?P<pattern>.+)=(?P<amount>[0-9.]+)(/h)?")
 
 
@@ -53,8 +75,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a run file, or a folder (its newest); or `latest`, a baseline, a run id or a commit of the store",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help="where to write: a name in .html or .svg"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=f"where to write, by its name: {', '.join(SUFFIXES)} (default, or -: print it)",
     )
+    parser.add_argument("--format", choices=PRINTED, help="of what is printed (default: table)")
+    parser.add_argument("--title", default="", metavar="TEXT", help="in place of ours")
     parser.add_argument(
         "--with",
         dest="beside",
@@ -66,9 +94,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--price", action="append", default=[], metavar="GLOB=AMOUNT/h", help="what an hour of a device costs"
     )
-    parser.add_argument("--language", choices=("en", "zh"), default="en", help="of the page when it is opened")
-    parser.add_argument("--chart", choices=CHARTS, help="for .svg: which chart (default: delivered)")
-    parser.add_argument("--precision", metavar="NAME", help="for .svg: of which precision (default: the first)")
+    parser.add_argument(
+        "--language", choices=("en", "zh"), help="of a page when it is opened, of markdown or a chart (default: en)"
+    )
+    parser.add_argument("--chart", choices=CHARTS, help="for .svg and .png: which chart (default: delivered)")
+    parser.add_argument(
+        "--precision", metavar="NAME", help="for .svg and .png: of which precision (default: the first)"
+    )
     parser.add_argument(
         "--raw",
         action="store_true",
@@ -82,25 +114,61 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the report; 0, or 3 where a run can't be read or there is none."""
-    suffix = args.output.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UsageError(f"-o: {str(args.output)!a} ends in none of {', '.join(SUFFIXES)}")
-    if suffix != ".html" and args.raw:
-        raise UsageError("--raw: only goes with -o FILE.html, which the run files are put beside")
-    if suffix != ".svg" and (args.chart or args.precision):
-        raise UsageError(
-            f"{'--chart' if args.chart else '--precision'}: only goes with -o FILE.svg; a page has all charts"
-        )
+    """Write or print the report; 0, or 3 where a run can't be read or there is none."""
+    form = _format(args)
+    from bench.cli import report_formats
     from bench.cli.files import refuse_existing, write_whole
 
-    refuse_existing([args.output], args.force)
+    printed = _to_stdout(args)
+    if not printed:
+        refuse_existing([args.output], args.force)
     prices = [_price(text) for text in args.price]
     view, runs = _view(args, prices)
-    text = _chart(view, args) if suffix == ".svg" else _page(view, args, runs)
-    write_whole(args.output, text.encode("utf-8", "backslashreplace"))
+    if printed:
+        _print(report_formats.text(view, args, form), form)
+        return 0
+    if form == "html":
+        data = report_formats.page(view, args, runs).encode("utf-8", "backslashreplace")
+    elif form in PICTURES:
+        data = report_formats.picture(view, args, form)
+    else:
+        data = report_formats.text(view, args, form).encode("utf-8", "backslashreplace")
+    write_whole(args.output, data)
     print(f"wrote {args.output}: {len(view.devices)} devices, {len(view.rows)} rows", file=sys.stderr)
     return 0
+
+
+def _to_stdout(args: argparse.Namespace) -> bool:
+    from bench.cli.files import STANDARD_OUTPUT
+
+    return args.output is None or str(args.output) == STANDARD_OUTPUT
+
+
+def _format(args: argparse.Namespace) -> str:
+    """The format asked for. Raises UsageError where options don't go together."""
+    if _to_stdout(args):
+        form = args.format or PRINTED[0]
+    elif args.format:
+        raise UsageError("--format: is of what is printed; the name of -o FILE says what the file is")
+    else:
+        form = SUFFIXES.get(args.output.suffix.lower(), "")
+        if not form:
+            raise UsageError(f"-o: {str(args.output)!a} ends in none of {', '.join(SUFFIXES)}")
+    for option, (forms, what) in ONLY_WITH.items():
+        if getattr(args, option) and form not in forms:
+            raise UsageError(f"--{option}: only goes with {what}")
+    args.language = args.language or "en"
+    return form
+
+
+def _print(text: str, form: str) -> None:
+    """To stdout. JSON is UTF-8 whatever the terminal speaks."""
+    raw = getattr(sys.stdout, "buffer", None)
+    if form == "json" and raw is not None:
+        sys.stdout.flush()
+        raw.write(text.encode("utf-8", "backslashreplace"))
+    else:
+        sys.stdout.write(text)
 
 
 def _view(args: argparse.Namespace, prices: Sequence[Price]) -> tuple[ReportView, list[Path]]:
@@ -186,52 +254,3 @@ def _price(text: str) -> Price:
     if found is None or amount <= 0 or not isfinite(amount):
         raise UsageError(f"--price: {text!a} is not GLOB=AMOUNT/h with an amount above 0, such as 'H100*=2.10/h'")
     return Price(found["pattern"], amount)
-
-
-def _page(view: ReportView, args: argparse.Namespace, runs: Sequence[Path]) -> str:
-    """The page; where it needs its folder or --raw asks for it, that is written first."""
-    from bench.cli import report_folder
-    from bench.cli.progress import kernel_defaults
-    from bench.report.page import beside, render
-
-    names: list[str] = []
-    if runs and (args.raw or beside.needed(view)):
-        names = beside.names(path.name.removesuffix(".gz").removesuffix(".jsonl") for path in runs)
-        report_folder.refuse(args.output, args.force)
-    files = report_folder.links(args.output, names)
-    text = render(view, language=args.language, defaults=kernel_defaults(), files=files)
-    if names:
-        report_folder.write(args.output, names, runs)
-        print(f"wrote {report_folder.folder_of(args.output)}: {len(names)} run files", file=sys.stderr)
-    return text
-
-
-def _chart(view: ReportView, args: argparse.Namespace) -> str:
-    from bench.report.charts import bars, points, svg
-
-    label = _label(view, args.precision)
-    kind = args.chart or CHARTS[0]
-    drawn = [""]
-    if kind == "delivered":
-        drawn = [bars.delivered(view, label, args.language)]
-    elif kind == "waterfall":
-        drawn = [bars.waterfall(view, one, args.language) for one in view.best() if one.label == label]
-    elif kind == "roofline":
-        of_label = (one for one in view.rooflines if one.roofline.precision.upper() == label.partition(" ")[0])
-        drawn = [points.roofline(view, one, args.language) for one in of_label]
-    chart = next(filter(None, drawn), "")
-    if not chart:
-        raise UnavailableError(f"--chart: no {kind} of {label}: nothing was measured that it could show")
-    return svg.standalone(chart)
-
-
-def _label(view: ReportView, precision: str | None) -> str:
-    """The precision of the view that is meant. Raises UsageError for another."""
-    if not view.labels:
-        raise UnavailableError("-o: nothing was measured or rated that a chart could show")
-    if precision is None:
-        return view.labels[0]
-    found = [label for label in view.labels if label.casefold() == precision.casefold()]
-    if not found:
-        raise unknown_name("--precision", precision, view.labels)
-    return found[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -56,9 +57,57 @@ def test_one_chart_is_a_picture(cli: Cli, stored: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("suffix", "holds"),
+    [
+        (".md", "| 2.00 ± 0.02 TFLOPS | 4.00 TFLOPS (computed) |"),
+        (".csv", "Some CPU,Some CPU,"),
+        (".json", '"label": "Some CPU"'),
+    ],
+)
+def test_the_name_of_the_file_says_its_format(cli: Cli, stored: Path, tmp_path: Path, suffix: str, holds: str) -> None:
+    done = cli("report", str(stored), "-o", f"out{suffix}")
+    assert done.code == 0 and done.out == "" and "1 devices" in done.err, done.err
+    assert holds in (tmp_path / f"out{suffix}").read_text("utf-8")
+
+
+@pytest.mark.parametrize("where", [(), ("-o", "-")], ids=["alone", "-o -"])
+def test_without_a_file_it_prints_devices_side_by_side(cli: Cli, stored: Path, where: tuple[str, ...]) -> None:
+    done = cli("report", *where, "--title", "A title", "--price", "Some*=2/h")
+    assert done.code == 0 and done.err == "", done.err
+    lines = done.out.splitlines()
+    assert lines[0] == "A title" and "Some CPU" in lines[2] and "AMD EPYC" in lines[2]
+    assert "2.00 ± 0.02, 50 %" in done.out and "\x1b" not in done.out
+
+
+@pytest.mark.parametrize("form", ["markdown", "csv", "json"])
+def test_what_is_printed_is_what_a_file_would_hold(cli: Cli, stored: Path, tmp_path: Path, form: str) -> None:
+    suffix = {"markdown": ".md"}.get(form, f".{form}")
+    assert cli("report", "latest", "-o", f"out{suffix}").code == 0
+    assert cli("report", "latest", "--format", form).out == (tmp_path / f"out{suffix}").read_text("utf-8")
+
+
+def test_markdown_speaks_chinese_where_asked(cli: Cli, stored: Path) -> None:
+    done = cli("report", "latest", "--format", "markdown", "--language", "zh")
+    assert done.code == 0 and "## 算力实测报告" in done.out and "| 设备" in done.out
+
+
+def test_one_chart_as_a_png_needs_the_extra_or_is_one(cli: Cli, stored: Path, tmp_path: Path) -> None:
+    done = cli("report", "latest", "-o", "out.png", "--chart", "delivered")
+    if find_spec("vl_convert") is None:
+        assert done.code == 3 and "suanli-bench[report]" in done.err and not (tmp_path / "out.png").exists()
+    else:
+        assert done.code == 0 and (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("latest", "-o", "out.xlsx"), ".html, .svg"),
+        (("latest", "-o", "out.xlsx"), ".html, .md, .csv, .json, .svg, .png"),
+        (("latest", "-o", "out.md", "--format", "csv"), "--format: is of what is printed"),
+        (("latest", "--format", "html"), "html"),
+        (("latest", "--raw"), "--raw: only goes with -o FILE.html"),
+        (("latest", "-o", "out.csv", "--title", "x"), "--title: only goes with"),
+        (("latest", "-o", "out.json", "--language", "zh"), "--language: only goes with"),
         (("latest", "-o", "out.html", "--with", "nosuch*"), "--with: 'nosuch*'"),
         (("latest", "-o", "out.html", "--price", "free"), "--price: 'free'"),
         (("latest", "-o", "out.html", "--price", "a=0/h"), "above 0"),

@@ -1,0 +1,98 @@
+"""The formats of `python -m bench report`: from a view and the arguments to what is printed or written."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bench.errors import UnavailableError, unknown_name
+
+if TYPE_CHECKING:
+    from bench.analysis.report_view import ReportView
+
+CHARTS: Final = ("delivered", "waterfall", "roofline")
+
+
+def text(view: ReportView, args: argparse.Namespace, form: str) -> str:
+    """The report in one of the formats that are text and no page."""
+    from bench.cli.output import speaks_utf8, width
+    from bench.cli.progress import kernel_defaults
+
+    if form == "markdown":
+        from bench.report.report_markdown import markdown
+
+        return markdown(view, title=args.title, language=args.language, defaults=kernel_defaults())
+    if form == "csv":
+        from bench.report.report_csv import comma_separated
+
+        return comma_separated(view)
+    if form == "json":
+        from bench.report import report_json
+
+        return report_json.text(view, title=args.title)
+    from bench.report.report_table import terminal
+
+    found = terminal(view, width(), title=args.title, defaults=kernel_defaults(), ascii_only=not speaks_utf8())
+    return f"{found}\n"
+
+
+def page(view: ReportView, args: argparse.Namespace, runs: Sequence[Path]) -> str:
+    """The page; where it needs its folder or --raw asks for it, that is written first."""
+    from bench.cli import report_folder
+    from bench.cli.progress import kernel_defaults
+    from bench.report.page import beside, render
+
+    names: list[str] = []
+    if runs and (args.raw or beside.needed(view)):
+        names = beside.names(path.name.removesuffix(".gz").removesuffix(".jsonl") for path in runs)
+        report_folder.refuse(args.output, args.force)
+    files = report_folder.links(args.output, names)
+    found = render(view, language=args.language, defaults=kernel_defaults(), files=files, title=args.title)
+    if names:
+        report_folder.write(args.output, names, runs)
+        print(f"wrote {report_folder.folder_of(args.output)}: {len(names)} run files", file=sys.stderr)
+    return found
+
+
+def picture(view: ReportView, args: argparse.Namespace, form: str) -> bytes:
+    """One chart as SVG or PNG. Raises UnavailableError where nothing was measured that it could show."""
+    drawn = _chart(view, args)
+    if form == "svg":
+        return drawn.encode("utf-8", "backslashreplace")
+    from bench.report.report_png import png
+
+    return png(drawn)
+
+
+def _chart(view: ReportView, args: argparse.Namespace) -> str:
+    from bench.report.charts import bars, points, svg
+
+    label = _label(view, args.precision)
+    kind = args.chart or CHARTS[0]
+    drawn = [""]
+    if kind == "delivered":
+        drawn = [bars.delivered(view, label, args.language)]
+    elif kind == "waterfall":
+        drawn = [bars.waterfall(view, one, args.language) for one in view.best() if one.label == label]
+    elif kind == "roofline":
+        of_label = (one for one in view.rooflines if one.roofline.precision.upper() == label.partition(" ")[0])
+        drawn = [points.roofline(view, one, args.language) for one in of_label]
+    chart = next(filter(None, drawn), "")
+    if not chart:
+        raise UnavailableError(f"--chart: no {kind} of {label}: nothing was measured that it could show")
+    return svg.standalone(chart)
+
+
+def _label(view: ReportView, precision: str | None) -> str:
+    """The precision of the view that is meant. Raises UsageError for another."""
+    if not view.labels:
+        raise UnavailableError("-o: nothing was measured or rated that a chart could show")
+    if precision is None:
+        return view.labels[0]
+    found = [label for label in view.labels if label.casefold() == precision.casefold()]
+    if not found:
+        raise unknown_name("--precision", precision, view.labels)
+    return found[0]
