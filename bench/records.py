@@ -298,7 +298,7 @@ class Trial(msgspec.Struct, kw_only=True, tag="trial", tag_field="type"):
     precision: str
     implementation: str
     stage: str
-    """Why it was looked at: "design", "model", "neighbour", "random", "again", "confirm", or "sweep"."""
+    """Why it was looked at: "design", "model", "neighbour", "random", "again" or "confirm"."""
     status: Status
     reason: str = ""
     call_s: float | None = None

@@ -24,6 +24,7 @@ SPELL_OUT: Final = "bench.spell-out"
 
 COMMANDS: Final[dict[str, str]] = {
     "run": "measure the device present and set it against its rated peak",
+    "find": "search the shapes of a kernel for the most that a device achieves, and name those to avoid",
     "show": "read a run file back as a table, markdown, CSV or JSON",
     "devices": "list the devices here: what each is, what it supports, what it is rated at",
     "kernels": "list the kernels, their cases, precisions and implementations",

@@ -6,7 +6,7 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +33,8 @@ The table goes to stdout, progress to stderr; the run file keeps every sample, c
 MAXIMUM_LAUNCHES = 1000
 MAXIMUM_SEED = 2**31 - 1
 MAXIMUM_SUSTAIN_S = 86_400.0  # a day for one row
+RESUMABLE = ("run", "find")
+"""Commands whose run files can be taken up again, each by itself."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument(
         "--sustain",
-        type=_positive("--sustain", "seconds", MAXIMUM_SUSTAIN_S),
+        type=positive("--sustain", "seconds", MAXIMUM_SUSTAIN_S),
         default=10.0,
         metavar="SECONDS",
         help="wall time of each sustained row (default: 10)",
@@ -90,39 +92,39 @@ def configure(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--cache", choices=("cold", "warm"), help="caches before a call (default: cold where cheap)")
     how.add_argument(
         "--launches",
-        type=_integer("--launches", 1, MAXIMUM_LAUNCHES),
+        type=integer("--launches", 1, MAXIMUM_LAUNCHES),
         metavar="N",
         help="fresh processes to measure in (default: 1; on a CPU for standard and full: 3)",
     )
-    how.add_argument("--threads", type=_integer("--threads", 1, 4096), metavar="N", help="CPU threads of the worker")
-    how.add_argument("--seed", type=_integer("--seed", 0, MAXIMUM_SEED), default=0, metavar="N", help="of the inputs")
+    how.add_argument("--threads", type=integer("--threads", 1, 4096), metavar="N", help="CPU threads of the worker")
+    how.add_argument("--seed", type=integer("--seed", 0, MAXIMUM_SEED), default=0, metavar="N", help="of the inputs")
     how.add_argument(
         "--budget",
-        type=_positive("--budget", "seconds"),
+        type=positive("--budget", "seconds"),
         metavar="SECONDS",
         help="wall time of the whole run (quick: 100)",
     )
     how.add_argument(
         "--row-budget",
-        type=_positive("--row-budget", "seconds"),
+        type=positive("--row-budget", "seconds"),
         metavar="SECONDS",
         help="the most that one row is given (quick: 3, standard: 4, full: 6, scenarios: 4); 0.6 are timed in any case",
     )
     how.add_argument(
         "--lock-clocks",
-        type=_integer("--lock-clocks", 100, 10_000),
+        type=integer("--lock-clocks", 100, 10_000),
         metavar="MHZ",
         help="hold an NVIDIA GPU's clock for the run (needs root); such a run claims no share of the rating",
     )
     how.add_argument(
         "--case-timeout",
-        type=_positive("--case-timeout", "seconds"),
+        type=positive("--case-timeout", "seconds"),
         metavar="SECONDS",
         help="end a row that takes longer (default: 20 × its budget, at least 180)",
     )
     how.add_argument(
         "--memory-limit",
-        type=_positive("--memory-limit", "gigabytes"),
+        type=positive("--memory-limit", "gigabytes"),
         metavar="GB",
         help="host memory that the worker may hold (default: 90 %% of what is free)",
     )
@@ -155,9 +157,9 @@ def run(args: argparse.Namespace) -> int:
     earlier = None
     if args.resume is not None:
         path, earlier = args.resume, records.read(args.resume)
-        args = _as_then(args, earlier)
+        args = as_then("run", args, earlier)
     else:
-        path = _path(args.out, args.results)
+        path = new_run_file(args.out, args.results)
     parse_selection(args.device)
     options = options_of(args)
 
@@ -183,17 +185,26 @@ def run(args: argparse.Namespace) -> int:
     print_run(path, file, form)
     print(f"bench: run file: {path}", file=sys.stderr)
     if args.out is None and args.resume is None:
-        _send(path, args.results)
+        send(path, args.results)
     assert file.end is not None
     return file.end.exit_code
 
 
-def _as_then(args: argparse.Namespace, earlier: records.RunFile) -> argparse.Namespace:
-    """The arguments of the run that is taken up again; any other beside --resume would make it another run."""
+def as_then(
+    command: str, args: argparse.Namespace, earlier: records.RunFile, beside: Collection[str] = ()
+) -> argparse.Namespace:
+    """The arguments of the run that is taken up again; any other beside --resume would make it another run.
+
+    `beside` names those that only say what to do with what comes out. UsageError where the file is another command's.
+    """
     from bench.cli.main import parser_for
 
-    parser = parser_for("run")
-    allowed = {"resume", "format", "debug", "argv"}
+    wrote = earlier.run.command[1] if len(earlier.run.command) > 1 else "another program"
+    if wrote != command:
+        hint = f"; python -m bench {wrote} --resume takes it up" if wrote in RESUMABLE else ""
+        raise UsageError(f"--resume: {args.resume} was written by {wrote}, not by {command}{hint}")
+    parser = parser_for(command)
+    allowed = {"resume", "format", "debug", "argv", *beside}
     for name, value in vars(args).items():
         if name not in allowed and value != parser.get_default(name):
             raise UsageError(f"--resume: --{name.replace('_', '-')} is the file's to say; give --format at most")
@@ -258,7 +269,7 @@ def _rows(text: str) -> tuple[tuple[int, str], ...]:
     return tuple(rows.items())
 
 
-def _path(out: Path | None, results: str | None) -> Path:
+def new_run_file(out: Path | None, results: str | None) -> Path:
     """Where the run file is written while it grows; refused before anything is measured where it can't be."""
     argument = "--out" if out is not None else "--results"
     if out is not None and results is not None:
@@ -276,7 +287,7 @@ def _path(out: Path | None, results: str | None) -> Path:
     return path
 
 
-def _send(path: Path, results: str | None) -> None:
+def send(path: Path, results: str | None) -> None:
     """To the store that a URL names; a local one has the run file already."""
     from bench.store import location, put
 
@@ -285,7 +296,9 @@ def _send(path: Path, results: str | None) -> None:
         print(f"bench: kept as {put(path, store)} in {store.text}", file=sys.stderr)
 
 
-def _integer(argument: str, low: int, high: int) -> Callable[[str], int]:
+def integer(argument: str, low: int, high: int) -> Callable[[str], int]:
+    """For argparse's `type=`: a whole number in a range, or a UsageError that names them."""
+
     def parse(text: str) -> int:
         try:
             value = int(text)
@@ -298,7 +311,9 @@ def _integer(argument: str, low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def _positive(argument: str, unit: str, high: float = math.inf) -> Callable[[str], float]:
+def positive(argument: str, unit: str, high: float = math.inf) -> Callable[[str], float]:
+    """For argparse's `type=`: a number above 0, or a UsageError that names argument and unit."""
+
     def parse(text: str) -> float:
         try:
             value = float(text)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log, sqrt
 from typing import Final
 
 from bench import records
+from bench.kernel import Kernel, Role
+from bench.search.landscape import Landscape, landscape
 from bench.search.looks import Estimate, Looks
 from bench.search.space import Point, Space
 
@@ -48,6 +51,60 @@ class Coverage:
         return self.points / self.space if self.space else 0.0
 
 
+@dataclass(frozen=True)
+class Findings:
+    """All that a reader is shown of a search; rates are operations per second, or bytes where `unit` says so."""
+
+    kernel: str
+    space: Space
+    unit: str
+    """Of the rates: "FLOPS", "OPS" or "B/s"."""
+    finalists: list[records.Measurement]
+    """Measured in full: the fastest usable one first, those that are not ranked last."""
+    estimates: list[Estimate]
+    """What short looks make believe of each point that ran, the best first."""
+    coverage: Coverage
+    failed: list[tuple[tuple[records.Status, str], int]]
+    """((status, reason), how many looks), the most frequent first."""
+    cliffs: list[Cliff]
+    """Those confirmed by second looks, the deepest first."""
+    map: Landscape | None
+
+    @property
+    def best(self) -> records.Measurement | None:
+        """The fastest finalist that may be ranked; None where there is none."""
+        return next((row for row in self.finalists if row.status in records.USABLE), None)
+
+
+def findings(space: Space, kernel: Kernel, precision: str, file: records.RunFile) -> Findings:
+    """What the run file of a search over `space` holds."""
+    unit = figure_of(kernel)
+    looks = Looks()
+    for trial in file.trials:
+        point = space.point(trial.case, trial.implementation)
+        if point is not None:
+            looks.tell(point, rate_of(trial.rate, unit))
+    estimates = looks.estimates()
+    failed: Counter[tuple[records.Status, str]] = Counter()
+    failed.update((trial.status, trial.reason) for trial in file.trials if trial.status != "ok")
+    return Findings(
+        kernel=kernel.name,
+        space=space,
+        unit="B/s" if unit == "bytes" else "OPS" if precision.startswith("int") else "FLOPS",
+        finalists=ranked(file.measurements, unit),
+        estimates=estimates,
+        coverage=coverage(space, file.trials),
+        failed=failed.most_common(),
+        cliffs=confirmed(cliffs(space, estimates, looks.noise)),
+        map=landscape(space, estimates),
+    )
+
+
+def figure_of(kernel: Kernel) -> records.UtilizationOf:
+    """What a search goes by: bytes per second where bandwidth is the kernel's point."""
+    return "bytes" if kernel.role is Role.BANDWIDTH else "operations"
+
+
 def cliffs(space: Space, estimates: Sequence[Estimate], noise: float) -> list[Cliff]:
     """The cliffs among neighbouring points that were both looked at, the deepest first; `noise` is one look's.
 
@@ -82,7 +139,7 @@ def coverage(space: Space, trials: Sequence[records.Trial]) -> Coverage:
         point = space.point(trial.case, trial.implementation)
         if point is not None:
             points.add(point)
-    even = [trial.spent_s for trial in trials if trial.stage in ("design", "random", "sweep")]
+    even = [trial.spent_s for trial in trials if trial.stage in ("design", "random")]
     return Coverage(
         looks=len(trials),
         points=len(points),
@@ -92,28 +149,13 @@ def coverage(space: Space, trials: Sequence[records.Trial]) -> Coverage:
     )
 
 
-def ranked(rows: Sequence[records.Measurement], unit: str) -> list[records.Measurement]:
-    """The finalists, the fastest usable one first; rows that are not ranked come last, in their order."""
-
-    def key(row: records.Measurement) -> tuple[bool, float]:
-        rate = row.rate and (row.rate.bytes_per_s if unit == "bytes" else row.rate.operations_per_s)
-        return row.status not in records.USABLE, -(rate or 0.0)
-
-    return sorted(rows, key=key)
+def ranked(rows: Sequence[records.Measurement], unit: records.UtilizationOf) -> list[records.Measurement]:
+    """The finalists, the fastest usable one first; rows that are not ranked come last."""
+    return sorted(rows, key=lambda row: (row.status not in records.USABLE, -(rate_of(row.rate, unit) or 0.0)))
 
 
-def rate_of(trial: records.Trial, unit: str) -> float | None:
-    """The figure that a search goes by; None for a look that did not run."""
-    if trial.rate is None:
+def rate_of(rate: records.Rate | None, unit: records.UtilizationOf) -> float | None:
+    """The figure that a search goes by, "operations" or "bytes" per second; None where nothing ran."""
+    if rate is None:
         return None
-    return trial.rate.bytes_per_s if unit == "bytes" else trial.rate.operations_per_s
-
-
-def looks_of(space: Space, trials: Sequence[records.Trial], unit: str) -> Looks:
-    """The looks of a run file, those at points of the space."""
-    looks = Looks()
-    for trial in trials:
-        point = space.point(trial.case, trial.implementation)
-        if point is not None:
-            looks.tell(point, rate_of(trial, unit))
-    return looks
+    return rate.bytes_per_s if unit == "bytes" else rate.operations_per_s

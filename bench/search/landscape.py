@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Final
 
 from bench.search.looks import Estimate
 from bench.search.space import Axis, Space
+
+NO_AXIS: Final = Axis("", ("",))
+"""Stands upright where a space has only one axis to lay out."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,12 @@ class Landscape:
     x: Axis
     y: Axis
     cells: dict[tuple[int, int], Cell]
-    best: tuple[int, int] | None
+    best: tuple[int, int]
 
     @property
     def rate(self) -> float:
-        """The best rate of all; 0 where nothing ran."""
-        return self.cells[self.best].best.rate if self.best else 0.0
+        """The best rate of all."""
+        return self.cells[self.best].best.rate
 
     def share(self, cell: Cell) -> float:
         """A cell's rate over the best."""
@@ -38,40 +42,38 @@ class Landscape:
 
 
 def landscape(space: Space, estimates: Sequence[Estimate]) -> Landscape | None:
-    """The map over the two axes with the most values, those with a direction first; None for fewer than two axes.
+    """The map over the two axes with the most values, those with a direction first.
 
-    `estimates` are in descending order of their rate.
+    `estimates` are in descending order of their rate. A space with one such axis gives a map of one row; None where
+    there is nothing to lay out.
     """
-    axes = sorted(
+    numbers = sorted(
         (number for number, axis in enumerate(space.axes) if len(axis.values) > 1),
         key=lambda number: (not space.axes[number].ordered, -len(space.axes[number].values), number),
     )
-    if len(axes) < 2:
+    if not numbers or not estimates:
         return None
-    x, y = axes[:2]
+    x, y = numbers[0], numbers[1] if len(numbers) > 1 else None
 
     def place(one: Estimate) -> tuple[int, int]:
-        return one.point[x], one.point[y]
+        return one.point[x], 0 if y is None else one.point[y]
 
-    by_cell = groupby(sorted(estimates, key=place), key=place)
     cells = {}
-    for where, group in by_cell:
+    for where, group in groupby(sorted(estimates, key=place), key=place):
         seen = list(group)
         cells[where] = Cell(max(seen, key=lambda one: one.rate), len(seen))
-    best = place(estimates[0]) if estimates else None
-    return Landscape(space.axes[x], space.axes[y], cells, best)
+    return Landscape(space.axes[x], NO_AXIS if y is None else space.axes[y], cells, place(estimates[0]))
 
 
-def narrowed(one: Landscape, columns: int) -> Landscape:
-    """The map with neighbouring values of x joined until it has at most so many columns; the best of them stands."""
-    width = -(-len(one.x.values) // max(1, columns))
-    if width == 1:
-        return one
+def narrowed(one: Landscape, columns: int, rows: int) -> Landscape:
+    """The map with neighbouring values joined until it has at most so many of each; the best of them stands."""
+    wide = -(-len(one.x.values) // max(1, columns))
+    high = -(-len(one.y.values) // max(1, rows))
     cells: dict[tuple[int, int], Cell] = {}
     for (x, y), cell in one.cells.items():
-        other = cells.get((x // width, y))
-        points = cell.points + (other.points if other else 0)
-        best = cell.best if other is None or cell.best.rate >= other.best.rate else other.best
-        cells[x // width, y] = Cell(best, points)
-    best_at = (one.best[0] // width, one.best[1]) if one.best else None
-    return Landscape(Axis(one.x.name, one.x.values[::width]), one.y, cells, best_at)
+        where = x // wide, y // high
+        other = cells.get(where, cell)
+        points = cell.points + (other.points if other is not cell else 0)
+        cells[where] = Cell(max(cell.best, other.best, key=lambda best: best.rate), points)
+    best = one.best[0] // wide, one.best[1] // high
+    return Landscape(Axis(one.x.name, one.x.values[::wide]), Axis(one.y.name, one.y.values[::high]), cells, best)

@@ -55,6 +55,11 @@ class Looks:
         return sorted(found, key=lambda one: (-one.rate, one.point))
 
     @property
+    def best(self) -> Estimate | None:
+        """The point believed to be the fastest; None while none ran."""
+        return next(iter(self.estimates()), None)
+
+    @property
     def noise(self) -> float:
         """Standard deviation of the logarithm of one look, from the points that have several."""
         spreads = [abs(a - b) for looks in self._looks.values() for a, b in islice(combinations(looks, 2), 3)]

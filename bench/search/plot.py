@@ -1,12 +1,11 @@
-"""Draws a landscape: in characters for a terminal, as SVG, and as PNG where vl-convert is installed."""
+"""Draws a landscape: in characters for a terminal, and as SVG."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from html import escape
-from typing import Any, Final
+from typing import Final
 
-from bench.errors import UnavailableError
 from bench.report.numbers import percent, prefix, short_case
 from bench.search.landscape import Cell, Landscape, narrowed
 from bench.search.space import Space
@@ -22,6 +21,10 @@ SHADES: Final = ("#46327e", "#365c8d", "#277f8e", "#4ac16d", "#fde725")
 """Of matplotlib's viridis: even to the eye, and readable by colour-blind readers."""
 UNSEEN_SHADE: Final = "#eeeeee"
 LEAST_COLUMNS: Final = 8
+MOST_ROWS: Final = 24
+"""Of a map on a terminal; neighbouring values share a row beyond that."""
+MOST_CELLS: Final = 96
+"""The same of a drawing, each way."""
 
 CELL: Final = 34
 """Side of a cell, in SVG units; half where an axis is long."""
@@ -34,11 +37,11 @@ def terminal(one: Landscape, width: int, *, plain: bool = False, colour: bool = 
 
     `plain` for terminals without block characters; `colour` adds ANSI colours.
     """
-    labels = [str(value) for value in one.y.values]
-    margin = max(*map(len, labels), len(one.y.name)) + 1
-    shown = narrowed(one, max(LEAST_COLUMNS, (width - margin) // 2))
-    rows = [f"{one.y.name:>{margin - 1}}"]
-    for y in range(len(one.y.values) - 1, -1, -1):
+    margin = max(len(one.y.name), *(len(str(value)) for value in one.y.values)) + 1
+    shown = narrowed(one, max(LEAST_COLUMNS, (width - margin) // 2), MOST_ROWS)
+    labels = [str(value) for value in shown.y.values]
+    rows = [f"{one.y.name:>{margin - 1}}"] if one.y.name else []
+    for y in range(len(labels) - 1, -1, -1):
         cells = "".join(_character(shown, (x, y), plain, colour) for x in range(len(shown.x.values)))
         rows.append(f"{labels[y]:>{margin - 1}} {cells.rstrip() if not colour else cells}")
     rows += [" " * margin + line for line in _x_labels(shown)]
@@ -85,8 +88,9 @@ def _legend(marks: tuple[tuple[str, ...], str, str], colour: bool) -> str:
     return f"best rate seen at each pair, of the best of all:  {listed}  {best} the best  {nothing} not looked at"
 
 
-def svg(one: Landscape, space: Space, title: str, unit: str) -> str:
+def svg(whole: Landscape, space: Space, title: str, unit: str) -> str:
     """The map as SVG: each cell's shape, rate and share stand in its tooltip."""
+    one = narrowed(whole, MOST_CELLS, MOST_CELLS)
     side = CELL if max(len(one.x.values), len(one.y.values)) <= LONG_AXIS else CELL // 2
     width = LEFT + max(side * len(one.x.values), 12 * CELL) + RIGHT
     bottom = TOP + side * len(one.y.values)
@@ -157,21 +161,3 @@ def _svg_legend(top: float) -> list[str]:
         parts.append(_text(left + 16, top + 10, word, "start"))
         left += 66
     return parts
-
-
-def png(drawing: str) -> bytes:
-    """An SVG as PNG, at twice its size. Raises UnavailableError where vl-convert is not installed."""
-    convert = _converter()
-    image: bytes = convert.svg_to_png(drawing, scale=2)
-    return image
-
-
-def _converter() -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module("vl_convert")
-    except ImportError:
-        raise UnavailableError(
-            "--plot: a PNG needs vl-convert: python -m pip install vl-convert-python; an .svg needs nothing"
-        ) from None

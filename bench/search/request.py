@@ -14,17 +14,13 @@ from typing import Final
 from bench import plugins, records
 from bench.devices import view
 from bench.errors import UsageError, unknown_name
-from bench.kernel import Implementation, Kernel, Role
+from bench.kernel import Implementation, Kernel
 from bench.precision import PRECISIONS
 from bench.runner import plan
 from bench.runner.resume import adopt
 from bench.runner.session import Observer, Options, Prepared, prepare
 from bench.search.space import IMPLEMENTATION, Axis, Point, Space, checked_axes, parse_axes
 
-DEFAULT_BUDGET_S: Final = 60.0
-LOOK_S: Final = 0.05
-"""Wall time that a look times (ours): on a shared machine a tenth of a second is hardly steadier."""
-FINALISTS: Final = 3
 ROW_BUDGET_S: Final = 3.0
 """Most seconds of a finalist's row: those of a quick run."""
 MEMORY_SHARE: Final = 0.25
@@ -37,12 +33,12 @@ class Request:
 
     kernel: str
     precision: str
+    budget_s: float
+    """Wall time from the start to the last finalist; exceeded by one look or one row at most."""
+    finalists: int
+    """Rows that the search ends with."""
     implementation: str = plan.BEST
     space: str = ""
-    look_s: float = LOOK_S
-    finalists: int = FINALISTS
-    everything: bool = False
-    """Look at every point once, in order, instead of searching."""
 
 
 @dataclass
@@ -53,11 +49,6 @@ class Search:
     prepared: Prepared
     kernel: Kernel
     space: Space
-
-    @property
-    def unit(self) -> str:
-        """What the search goes by, "operations" or "bytes" per second: by the kernel's role."""
-        return "bytes" if self.kernel.role is Role.BANDWIDTH else "operations"
 
     @property
     def device(self) -> records.Device:
@@ -71,6 +62,28 @@ def prepare_search(request: Request, options: Options, watcher: Observer) -> Sea
     Raises UsageError for what can't be meant, also where nothing of the space can run, and UnavailableError for what
     isn't there.
     """
+    kernel = _checked_kernel(request)
+    # The suite only has to have a case: what is measured is chosen later.
+    selection = plan.Selection(kernels=(kernel.name,), precisions=(request.precision,), suite="full")
+    chosen = dataclasses.replace(options, selection=selection, launches=1, budget_s=request.budget_s)
+    prepared = prepare(chosen, watcher)
+    try:
+        if len(prepared.devices) != 1:
+            names = ", ".join(device.device for device in prepared.devices)
+            raise UsageError(f"--device {options.device}: a search is of one device; choose from {names}")
+        # Two finalists may be one case by two implementations: each row is a series of its own, as in a run of "all".
+        asked = request.implementation if request.implementation != plan.BEST else plan.ALL
+        selection = dataclasses.replace(selection, implementation=asked, suite="quick")
+        prepared.options = dataclasses.replace(chosen, selection=selection, row_budget_s=ROW_BUDGET_S)
+        prepared.items = {prepared.devices[0].device: []}
+        return Search(request, prepared, kernel, _space(request, kernel, prepared.devices[0]))
+    except BaseException:
+        prepared.worker.kill()
+        raise
+
+
+def _checked_kernel(request: Request) -> Kernel:
+    """The kernel, once all that can be judged without a device is right."""
     installed = plugins.load()
     kernel = installed.kernel(request.kernel)
     if request.precision not in PRECISIONS:
@@ -85,22 +98,7 @@ def prepare_search(request: Request, options: Options, watcher: Observer) -> Sea
         )
     if "=" in request.space:
         checked_axes(kernel, parse_axes(request.space, kernel))  # before a worker is started
-    selection = plan.Selection(kernels=(kernel.name,), precisions=(request.precision,), suite="full")
-    chosen = dataclasses.replace(
-        options, selection=selection, launches=1, budget_s=options.budget_s or DEFAULT_BUDGET_S
-    )
-    prepared = prepare(chosen, watcher)
-    try:
-        if len(prepared.devices) != 1:
-            names = ", ".join(device.device for device in prepared.devices)
-            raise UsageError(f"--device {options.device}: a search is of one device; choose from {names}")
-        asked = dataclasses.replace(selection, implementation=request.implementation, suite="quick")
-        prepared.options = dataclasses.replace(chosen, selection=asked, row_budget_s=ROW_BUDGET_S)
-        prepared.items = {prepared.devices[0].device: []}
-        return Search(request, prepared, kernel, _space(request, kernel, prepared.devices[0]))
-    except BaseException:
-        prepared.worker.kill()
-        raise
+    return kernel
 
 
 def adopted(search: Search, earlier: records.RunFile) -> Search:

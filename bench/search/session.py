@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from bench import records
-from bench.errors import BenchError, UnavailableError
+from bench.errors import BenchError
 from bench.runner import plan
 from bench.runner.campaign import command_words, measure_more, run_record
 from bench.runner.journal import Journal
-from bench.runner.process import MemoryExceeded, WorkerDied
-from bench.runner.protocol import Refused, Tried, Try
-from bench.runner.session import Observer, describe, new_worker
-from bench.search.findings import cliffs, rate_of
+from bench.runner.session import Observer
+from bench.search.findings import cliffs, figure_of, rate_of
+from bench.search.looking import Looker
 from bench.search.looks import Estimate
-from bench.search.request import DEFAULT_BUDGET_S, Search
-from bench.search.space import Point, Space
+from bench.search.request import Search
+from bench.search.space import Point
 from bench.search.strategy import Ask, Strategy
 
-LOOK_TIMEOUT_S: Final = 180.0
+MOST_TRIED: Final = 2
+"""Rows that are tried for one finalist: one that can't be timed makes room for the next (ours)."""
 FINAL_SHARE: Final = 0.3
 """Of the budget, the most that is kept for measuring the finalists (ours)."""
 FINAL_S: Final = 4.0
@@ -34,15 +34,17 @@ CONFIRM_SHARE: Final = 0.1
 """Of the budget, the most that second looks at cliffs take (ours)."""
 MOST_CLIFFS: Final = 6
 """Cliffs that are confirmed: the deepest first."""
-DEAD_LOOKS: Final = 5
-"""Looks that may end their worker; then something is wrong that no other shape mends (ours)."""
+LOOK_LEAST_S: Final = 20.0
+LOOK_MOST_S: Final = 180.0
+"""A look that takes longer than what is left of the budget is ended, but not before the first, at the latest after the
+second: compiling a kernel takes a while, and a hung one must not take the search with it (ours)."""
 
 
 class Watcher(Observer, Protocol):
     """Whoever watches a search: the screen of a run, and a word on each look."""
 
-    def searching(self, space: Space, already: int) -> None: ...
-    def looked(self, trial: records.Trial, best: Estimate | None, elapsed_share: float) -> None: ...
+    def searching(self, search: Search, already: int) -> None: ...
+    def looked(self, trial: records.Trial, best: Estimate | None, left_s: float) -> None: ...
 
 
 def carry_out(search: Search, path: Path, watcher: Watcher, earlier: records.RunFile | None = None) -> records.RunFile:
@@ -88,19 +90,20 @@ class _Session:
         self.watcher = watcher
         self.prepared = search.prepared
         self.strategy = Strategy(search.space, search.prepared.options.seed)
+        self.looker = Looker(search)
         self.left_out = ""
-        self.deaths = 0
-        self.budget_s = self.prepared.budget_s or DEFAULT_BUDGET_S
+        self.budget_s, self.finalists = search.request.budget_s, search.request.finalists
         for trial in journal.file.trials:
             self._tell(trial)
 
     def run(self) -> None:
         """Look until the time for looking is over or nothing is left to look at; then the finalists."""
-        self.watcher.searching(self.search.space, len(self.journal.file.trials))
-        reserve_s = min(self.search.request.finalists * FINAL_S, FINAL_SHARE * self.budget_s)
-        confirm_s = 0.0 if self.search.request.everything else CONFIRM_SHARE * self.budget_s
-        for ask in self._asks():
-            if self._left_s() <= reserve_s + confirm_s:
+        self.watcher.searching(self.search, len(self.journal.file.trials))
+        reserve_s = min(self.finalists * FINAL_S, FINAL_SHARE * self.budget_s)
+        confirm_s = CONFIRM_SHARE * self.budget_s
+        while (ask := self.strategy.ask()) is not None:
+            # One look in any case: a start-up that used the budget up leaves something to measure all the same.
+            if self.journal.file.trials and self._left_s() <= reserve_s + confirm_s:
                 self.left_out = f"the budget of {self.budget_s:g} s ended the search"
                 break
             self._look(ask)
@@ -110,17 +113,8 @@ class _Session:
             self._look(ask)
         self._measure_finalists()
 
-    def _asks(self) -> Iterator[Ask]:
-        if self.search.request.everything:
-            yield from (Ask(point, "sweep") for point in self.search.space.points() if not self.strategy.seen(point))
-            return
-        while (ask := self.strategy.ask()) is not None:
-            yield ask
-
     def _doubtful_cliffs(self) -> Iterator[Ask]:
         """Both sides of the deepest cliffs that rest on a single look."""
-        if self.search.request.everything:
-            return
         deepest = cliffs(self.search.space, self.strategy.looks.estimates(), self.strategy.looks.noise)
         points: dict[Point, None] = {}
         for cliff in deepest[:MOST_CLIFFS]:
@@ -130,119 +124,58 @@ class _Session:
     def _left_s(self) -> float:
         return self.budget_s - (time.monotonic() - self.prepared.started)
 
-    # --- looks ----------------------------------------------------------------------------------------------------
-
     def _look(self, ask: Ask) -> None:
-        space, request = self.search.space, self.search.request
-        case, implementation = space.case(ask.point), self._implementation(ask.point)
-        options = self.prepared.options
-        wanted = Try(
-            device=self.search.device.device,
-            kernel=self.search.kernel.name,
-            case=case,
-            precision=request.precision,
-            implementation=implementation,
-            data=options.data,
-            cache=options.cache,
-            seed=options.seed,
-            look_s=request.look_s,
-        )
-        tried = self._tried(wanted)
-        trial = records.Trial(
+        trial = self.looker.look(
+            ask.point,
             number=len(self.journal.file.trials) + 1,
-            device=wanted.device,
-            kernel=wanted.kernel,
-            case=case,
-            precision=wanted.precision,
-            implementation=implementation,
             stage=ask.stage,
-            status=tried.status,
-            reason=tried.reason,
-            call_s=tried.call_s,
-            rate=self._rate(case, tried.call_s),
-            spent_s=tried.spent_s,
+            timeout_s=min(LOOK_MOST_S, max(LOOK_LEAST_S, self._left_s())),
         )
         self.journal.look(trial)
         self._tell(trial)
-        best = None if request.everything else next(iter(self.strategy.looks.estimates()), None)
-        self.watcher.looked(trial, best, 1.0 - self._left_s() / self.budget_s)
-
-    def _implementation(self, point: Point) -> str:
-        return self.search.space.implementation(point)
-
-    def _tried(self, wanted: Try) -> Tried:
-        """The worker's answer; one that dies is replaced, and its look is a failed one."""
-        started = time.monotonic()
-        status: records.Status
-        try:
-            reply = self.prepared.worker.ask(wanted, LOOK_TIMEOUT_S)
-        except WorkerDied as death:
-            status, reason = "crashed", str(death)
-        except TimeoutError:
-            status, reason = "timeout", f"no result after {LOOK_TIMEOUT_S:g} s"
-        except MemoryExceeded as error:
-            status, reason = "out_of_memory", str(error)
-        else:
-            if isinstance(reply, Tried):
-                if reply.device_lost:
-                    self._new_worker(reply.reason)
-                return reply
-            reason = reply.message if isinstance(reply, Refused) else f"unexpected answer {type(reply).__name__}"
-            return Tried(status="failed", reason=reason, spent_s=time.monotonic() - started)
-        spent_s = time.monotonic() - started
-        self._new_worker(reason)
-        return Tried(status=status, reason=reason, spent_s=spent_s)
-
-    def _new_worker(self, reason: str) -> None:
-        self.prepared.worker.kill()
-        self.deaths += 1
-        if self.deaths > DEAD_LOOKS:
-            raise UnavailableError(f"the worker was lost {self.deaths} times; the last time: {reason}")
-        self.prepared.worker = new_worker(self.prepared.options)
-        described = describe(self.prepared.worker, self.prepared.options)
-        for watch in self.prepared.watches.values():
-            watch.new_launch(described.canaries)
-
-    def _rate(self, case: dict[str, int | str], call_s: float | None) -> records.Rate | None:
-        if not call_s:
-            return None
-        work = self.search.kernel.work(case, self.search.request.precision)
-        return records.Rate(
-            operations_per_s=work.operations / call_s if work.operations else None,
-            bytes_per_s=work.bytes / call_s if work.bytes else None,
-        )
+        self.watcher.looked(trial, self.strategy.looks.best, self._left_s())
 
     def _tell(self, trial: records.Trial) -> None:
         point = self.search.space.point(trial.case, trial.implementation)
         if point is not None:
-            self.strategy.tell(point, rate_of(trial, self.search.unit))
-
-    # --- finalists ------------------------------------------------------------------------------------------------
+            self.strategy.tell(point, rate_of(trial.rate, figure_of(self.search.kernel)))
 
     def _measure_finalists(self) -> None:
-        """The best points by the ordinary way, each with its share of what is left; one that fails makes room."""
-        device = self.search.device.device
-        rows = self.journal.file.measurements
-        wanted = self.search.request.finalists
-        usable = 0
-        for estimate in self.strategy.finalists(wanted * 3):
-            if usable >= wanted or (usable and self._left_s() <= 0):
+        """The best points by the ordinary way, each with its share of what is left.
+
+        One that was timed has had its turn, disturbed or not: what disturbed it meets the next one too. After a wrong
+        answer nothing of that implementation is measured any more.
+        """
+        timed = tried = 0
+        wrong: set[str] = set()
+        for estimate in self.strategy.finalists():
+            if timed >= self.finalists or tried >= MOST_TRIED * self.finalists or (tried and self._left_s() <= 0):
                 break
             item = self._item(estimate.point)
-            held = [row for row in rows if row.case == item.case and row.implementation == item.label]
-            if not held:
-                # What the finalists after this one will want is kept from it.
-                kept_s = FINAL_S * (wanted - usable - 1)
-                self.prepared.budget_s = self.budget_s - (kept_s if self._left_s() > kept_s else 0.0)
-                # Rows are numbered through the file: those that it holds stand before the new one.
-                self.prepared.items = {device: [item] * (len(rows) + 1)}
-                measure_more(self.prepared, self.journal, self.watcher)
-                held = rows[-1:]
-            usable += any(row.status in records.USABLE for row in held)
+            if item.label in wrong:
+                continue
+            row = self._row(item, still_to_come=self.finalists - timed - 1)
+            tried += 1
+            timed += row.status in records.MEASURED
+            if row.status == "wrong":
+                wrong.add(item.label)
         self.prepared.budget_s = self.budget_s
 
+    def _row(self, item: plan.Item, still_to_come: int) -> records.Measurement:
+        """The row of a finalist: the one that the file holds, or a new one that leaves time for those to come."""
+        rows = self.journal.file.measurements
+        held = [row for row in rows if row.case == item.case and row.implementation == item.label]
+        if held:
+            return held[-1]
+        kept_s = FINAL_S * still_to_come
+        self.prepared.budget_s = self.budget_s - (kept_s if self._left_s() > kept_s else 0.0)
+        # Rows are numbered through the file: those that it holds stand before the new one.
+        self.prepared.items = {self.search.device.device: [item] * (len(rows) + 1)}
+        measure_more(self.prepared, self.journal, self.watcher)
+        return rows[-1]
+
     def _item(self, point: Point) -> plan.Item:
-        name = self._implementation(point)
+        name = self.search.space.implementation(point)
         return plan.Item(
             kernel=self.search.kernel.name,
             role=self.search.kernel.role,

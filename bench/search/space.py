@@ -24,6 +24,8 @@ ORDERED_LEAST: Final = 3
 """Integer values from which an axis has a direction; two are a choice."""
 MOST_VALUES: Final = 1000
 """Values of one axis: a misplaced step would make millions."""
+MOST_COMBINATIONS: Final = 1_000_000
+"""Of all axes: where few of them make sense, all of them have to be walked through."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +165,10 @@ def parse_axes(text: str, kernel: Kernel) -> list[Axis]:
                 raise unknown_name(f"--space: {kernel.name} has no such field", one, fields)
             if any(one in axis.fields for axis in axes) or names.count(one) > 1:
                 raise UsageError(f"--space: {one!r} is given twice")
-        words = all(not fields[one].choices for one in names)
-        axes.append(Axis("=".join(names), _values(part, values, integers=words)))
+        of_words = {bool(fields[one].choices) for one in names}
+        if len(of_words) > 1:
+            raise UsageError(f"--space: {part!r} joins a field of words with one of integers")
+        axes.append(Axis("=".join(names), _values(part, values, integers=of_words == {False})))
     missing = [
         spec.name for spec in kernel.fields if spec.default is None and not any(spec.name in a.fields for a in axes)
     ]
@@ -195,14 +199,19 @@ def _integers(part: str, piece: str) -> range:
 
 
 def checked_axes(kernel: Kernel, axes: Sequence[Axis]) -> list[Axis]:
-    """The axes, once each value is one that its field allows; UsageError names the first that is not."""
+    """The axes, once each value is one that its field allows; UsageError names what is not so, or too much."""
     limits = {spec.name: spec for spec in kernel.fields}
     for axis in axes:
         for name in axis.fields:
+            if name not in limits:
+                raise unknown_name(f"--space: {kernel.name} has no such field", name, limits)
             spec = limits[name]
             for value in axis.values:
                 if spec.choices and value not in spec.choices:
                     raise unknown_name(f"--space: {name}", str(value), spec.choices)
                 if isinstance(value, int) and not spec.minimum <= value <= spec.maximum:
                     raise UsageError(f"--space: {name}={value} is outside {spec.minimum} … {spec.maximum}")
+    combinations = prod(len(axis.values) for axis in axes)
+    if combinations > MOST_COMBINATIONS:
+        raise UsageError(f"--space: {combinations} combinations are more than {MOST_COMBINATIONS}")
     return list(axes)

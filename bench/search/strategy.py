@@ -18,7 +18,7 @@ from bench.search.looks import Estimate, Looks
 from bench.search.space import Point, Space
 from bench.search.surrogate import Surrogate
 
-Stage: TypeAlias = Literal["design", "model", "neighbour", "random", "again", "confirm", "sweep"]
+Stage: TypeAlias = Literal["design", "model", "neighbour", "random", "again", "confirm"]
 
 DESIGN_LEAST: Final = 16
 DESIGN_PER_VALUE: Final = 2
@@ -35,6 +35,8 @@ TOP_VALUES: Final = 3
 """Of each axis, the values with the largest effects, whose combinations are candidates."""
 MOST_COMBINATIONS: Final = 243
 DRAWN_CANDIDATES: Final = 80
+LONG_AXIS: Final = 64
+"""Values up to which an axis is tried whole around the best; of a longer one the near ones and some others (ours)."""
 INCUMBENTS: Final = 3
 """The best points so far, whose surroundings are candidates."""
 CURIOSITY: Final = 0.7
@@ -42,6 +44,8 @@ CURIOSITY: Final = 0.7
 REACHES: Final = 2.0
 """A point is looked at again while so many standard errors would lift it to the best (ours)."""
 MOST_LOOKS: Final = 4
+SETTLED_LOOKS: Final = 2
+"""The same once every point is known: more of them is what measuring the finalists is for (ours)."""
 IMPROVEMENT: Final = 0.003
 """Less than this is no progress (ours)."""
 PATIENCE: Final = 20
@@ -93,10 +97,13 @@ class Strategy:
 
     # --- what is believed -----------------------------------------------------------------------------------------
 
-    def finalists(self, count: int) -> list[Estimate]:
-        """The points to measure in full: the best of those looked at twice, then of the others."""
-        ordered = self.looks.estimates()
-        return sorted(ordered, key=lambda one: one.looks < 2)[:count]
+    def finalists(self) -> list[Estimate]:
+        """The points to measure in full: the best, each taken for a standard error of its looks less than it seems.
+
+        The highest of many single looks is as a rule the luckiest one.
+        """
+        noise = self.looks.noise
+        return sorted(self.looks.estimates(), key=lambda one: noise / sqrt(one.looks) - log(one.rate))
 
     @property
     def converged(self) -> bool:
@@ -129,7 +136,7 @@ class Strategy:
         return None
 
     def _next_round(self) -> None:
-        """Queue second looks, the model's candidates, neighbours of the best, and now and then a blind draw."""
+        """Queue second looks, then neighbours of the best, the model's candidates, and now and then a blind draw."""
         self._round += 1
         estimates = self.looks.estimates()
         if not estimates:
@@ -137,37 +144,38 @@ class Strategy:
             return
         if estimates[0].rate > self._progress_rate * (1.0 + IMPROVEMENT):
             self._progress_round, self._progress_rate = self._round, estimates[0].rate
-        self._queue.extend(Ask(point, "again") for point in self._again(estimates))
         surrogate = Surrogate(self.space.axes, self.looks.logarithms())
         near = self._around(estimates)
         self._queue_best(surrogate, near, "neighbour", NEIGHBOUR_POINTS)
         self._queue_best(surrogate, {**near, **self._afar(surrogate)}, "model", MODEL_POINTS)
         if self._round % RANDOM_EVERY == 0 or not self._queue:
             self._queue_random()
+        most_looks = MOST_LOOKS if self._queue else SETTLED_LOOKS
+        self._queue.extendleft(Ask(point, "again") for point in reversed(self._again(estimates, most_looks)))
 
     def _queue_random(self) -> None:
         point = self._any() or next((p for p in self.space.points() if not self.seen(p)), None)
         if point is not None:
             self._queue.append(Ask(point, "random"))
 
-    def _again(self, estimates: Sequence[Estimate]) -> list[Point]:
+    def _again(self, estimates: Sequence[Estimate], most_looks: int) -> list[Point]:
         """Points that a look may have wronged: those that their error would lift to the best, and the best itself."""
         noise, best = self.looks.noise, log(estimates[0].rate)
         open_ = [
             one
             for one in estimates
-            if one.looks < MOST_LOOKS and log(one.rate) + REACHES * noise / sqrt(one.looks) >= best
+            if one.looks < most_looks and log(one.rate) + REACHES * noise / sqrt(one.looks) >= best
         ]
         # Of two that are equally likely the less known; the best itself first, for all others are held to it.
         open_.sort(key=lambda one: (one.point != estimates[0].point, one.looks, -one.rate))
         return [one.point for one in open_[:AGAIN_POINTS]]
 
     def _around(self, estimates: Sequence[Estimate]) -> dict[Point, None]:
-        """Points not looked at near the best ones: anywhere along one axis, or one step along two at once."""
+        """Points not looked at near the best ones: along one axis, or one step along two at once."""
         found: dict[Point, None] = {}
         for one in estimates[:INCUMBENTS]:
             for number, axis in enumerate(self.space.axes):
-                for place in range(len(axis.values)):
+                for place in _along(len(axis.values), one.point[number]):
                     moved = (*one.point[:number], place, *one.point[number + 1 :])
                     if self.space.valid(moved):
                         found[moved] = None
@@ -207,3 +215,11 @@ class Strategy:
                 hopes.append((expected.mean + CURIOSITY * surrogate.scatter * sqrt(expected.ignorance), point))
         hopes.sort(key=lambda hope: (-hope[0], hope[1]))
         self._queue.extend(Ask(point, stage) for _, point in hopes[:count])
+
+
+def _along(length: int, here: int) -> Iterator[int]:
+    """Places of one axis to try from `here`."""
+    for place in range(length):
+        near = abs(place - here) <= LONG_AXIS // 4
+        if length <= LONG_AXIS or near or place % (2 * length // LONG_AXIS) == 0:
+            yield place

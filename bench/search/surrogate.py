@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, sqrt
+from operator import getitem
 from typing import Final
 
 from bench.search.space import Axis, Point
@@ -25,6 +26,8 @@ REACH: Final = 0.2
 REACH_LEAST: Final = 1.0
 CHOICE_APART: Final = 1.5
 """Distance between two values of an axis without direction, in reaches (ours)."""
+FAR: Final = 9.0
+"""Squared distance, in reaches, from which a residual says nothing."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Surrogate:
         for _ in range(SWEEPS if values else 0):
             for number in range(len(axes)):
                 self._refit(number)
-        self._reaches = [max(REACH_LEAST, REACH * len(axis.values)) if axis.ordered else 0.0 for axis in axes]
+        self._apart = [_squared_distances(axis) for axis in axes]
         squares = sum(residual * residual for residual in self._residuals)
         self.scatter = sqrt(squares / len(values)) if values else 0.0
         """Root mean square of what the sum of effects leaves unexplained."""
@@ -60,21 +63,14 @@ class Surrogate:
     def predict(self, point: Point) -> Prediction:
         """The sum of effects and what nearby residuals add to it."""
         weights = weighted = 0.0
+        from_here = [table[place] for table, place in zip(self._apart, point, strict=True)]
         for seen, residual in zip(self._points, self._residuals, strict=True):
-            distance = self._squared_distance(point, seen)
-            if distance < 9.0:
+            distance = sum(map(getitem, from_here, seen))
+            if distance < FAR:
                 weight = exp(-distance / 2.0)
                 weights += weight
                 weighted += weight * residual
         return Prediction(self.additive(point) + weighted / (weights + PRIOR), 1.0 / (1.0 + weights))
-
-    def _squared_distance(self, one: Point, other: Point) -> float:
-        total = 0.0
-        for here, there, reach in zip(one, other, self._reaches, strict=True):
-            if here != there:
-                apart = (here - there) / reach if reach else CHOICE_APART
-                total += apart * apart
-        return total
 
     def _refit(self, number: int) -> None:
         """Fit one axis to what the others leave, and keep the residuals up to date."""
@@ -90,6 +86,15 @@ class Surrogate:
         self.effects[number] = new
         for index, point in enumerate(self._points):
             self._residuals[index] += old[point[number]] - new[point[number]]
+
+
+def _squared_distances(axis: Axis) -> list[list[float]]:
+    """Of each place to each, in reaches: a search asks for them some hundred thousand times."""
+    places = range(len(axis.values))
+    if not axis.ordered:
+        return [[0.0 if here == there else CHOICE_APART**2 for there in places] for here in places]
+    reach = max(REACH_LEAST, REACH * len(axis.values))
+    return [[((here - there) / reach) ** 2 for there in places] for here in places]
 
 
 def _smooth(sums: Sequence[float], counts: Sequence[int]) -> list[float]:

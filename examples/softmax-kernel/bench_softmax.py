@@ -35,6 +35,11 @@ class Softmax(Kernel):
         columns = {"quick": [4096], "standard": [1024, 4096], "full": [1024, 4096, 131072]}
         return [{"rows": rows, "columns": n} for n in columns[suite]]
 
+    def search_spaces(self, device):
+        # Beyond the caches: within them a search for the most bytes per second would find the cache.
+        rows = (1024, 2048, 4096) if device.type == "cpu" else (8192, 16384, 32768)
+        return {"rows": {"rows": rows, "columns": tuple(range(1024, 8193, 128))}}
+
     def work(self, case, precision):
         # Counted: one maximum, subtraction, exponential, addition and division for each element. x is read once and
         # the output written once, whatever an implementation really reads and writes.
