@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import records
+from bench.cli import run_ranks
 from bench.cli.output import add_format, print_run
 from bench.errors import UnavailableError, UsageError
 
@@ -26,6 +27,7 @@ examples:
   python -m bench run --kernel gemm --case m=4096,n=4096,k=4096 --case m=1,n=4096,k=4096
   python -m bench run --suite llm_pretrain                  what pre-training asks of it, as one figure
   python -m bench run --dry-run                             what would be measured
+  torchrun --nproc-per-node=8 -m bench run --device cuda    eight GPUs at once, one run file
 
 The table goes to stdout, progress to stderr; the run file keeps every sample, check and reason.
 """
@@ -128,6 +130,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="GB",
         help="host memory that the worker may hold (default: 90 %% of what is free)",
     )
+    run_ranks.configure(how)
     how.add_argument(
         "--ratings", action="append", default=[], type=Path, metavar="FILE", help="TOML that adds or overrides ratings"
     )
@@ -155,6 +158,9 @@ def run(args: argparse.Namespace) -> int:
 
     form = args.format
     earlier = None
+    place = run_ranks.place_of(args)
+    if place is not None and (place.rank or not args.dry_run):
+        return run_ranks.run_as_rank(args, place)
     if args.resume is not None:
         path, earlier = args.resume, records.read(args.resume)
         args = as_then("run", args, earlier)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from bench.report.table import ASCII, Defaults
 
 DEVICES_NAMED: Final = 12
 """Devices, or reasons, that are listed one by one; the run file has all of them."""
+FIGURE: Final = re.compile(r"\d+(?:\.\d+)?")
 HEADERS: Final = (
     "kernel",
     "case",
@@ -121,15 +123,18 @@ def _kinds(run: records.RunFile) -> list[str]:
 
 
 def _unusable(run: records.RunFile) -> list[str]:
-    """Each status and reason that keeps rows out of the table, with the devices that have it."""
+    """Each status and reason that keeps rows out of the table, with the devices that have it.
+
+    Reasons that differ in their figures alone are one: the first stands for all.
+    """
     found: dict[tuple[str, str], list[records.Measurement]] = {}
     for row in run.measurements:
         if row.status not in records.USABLE:
-            found.setdefault((row.status, row.reason), []).append(row)
+            found.setdefault((row.status, FIGURE.sub("", row.reason)), []).append(row)
     lines = []
-    for (status, reason), rows in list(found.items())[:DEVICES_NAMED]:
+    for (status, _), rows in list(found.items())[:DEVICES_NAMED]:
         names = list(dict.fromkeys(map(name_of, rows)))
-        lines.append(f"{status}, {_counted(len(rows), 'row')} ({_some(names)}): {reason}")
+        lines.append(f"{status}, {_counted(len(rows), 'row')} ({_some(names)}): {rows[0].reason}")
     if len(found) > DEVICES_NAMED:
         lines.append(f"… and {len(found) - DEVICES_NAMED} other reasons: see the run file")
     return lines

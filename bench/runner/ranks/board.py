@@ -6,6 +6,7 @@ A note of a rank is under NAME/RANK. What it is for is said where it is used, in
 from __future__ import annotations
 
 import contextlib
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -19,6 +20,9 @@ from bench.runner.ranks.place import Place
 
 STORE_TIMEOUT_S: Final = 30.0
 """Longest that one call of the store may take before the store counts as gone."""
+
+CPP_LOG_LEVEL: Final = "TORCH_CPP_LOG_LEVEL"
+"""Read by torch when it is loaded."""
 
 Note = TypeVar("Note")
 
@@ -109,7 +113,8 @@ class Board:
 
 def connect(place: Place, patience_s: float) -> Board:
     """The board of this run; waits that long for whoever opens the store. UnavailableError where it can't be had."""
-    from torch import distributed
+    with _quiet_store():
+        from torch import distributed
 
     if not distributed.is_available():
         raise UnavailableError(f"rank {place.rank}: this torch is built without torch.distributed")
@@ -130,6 +135,18 @@ def connect(place: Place, patience_s: float) -> Board:
         ) from None
     store.set_timeout(timedelta(seconds=STORE_TIMEOUT_S))
     return Board(distributed.PrefixStore(f"bench/{place.job}", store))  # type: ignore[attr-defined]  # as above
+
+
+@contextlib.contextmanager
+def _quiet_store() -> Iterator[None]:
+    """Import torch so that its store says what is wrong by its exceptions alone, not by pages of C++ frames too."""
+    ours = CPP_LOG_LEVEL not in os.environ
+    os.environ.setdefault(CPP_LOG_LEVEL, "ERROR")
+    try:
+        yield
+    finally:
+        if ours:  # the workers have the environment that the user gave them
+            os.environ.pop(CPP_LOG_LEVEL, None)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from bench.devices.cores import affinity
 from bench.errors import UnavailableError
 from bench.runner import host
 from bench.runner.ranks.board import Board, BoardLost, Done, Hello, Ready, Seat, State
-from bench.runner.ranks.leader import Alive, Fate, Leader, LeaderThread, process_of
+from bench.runner.ranks.leader import Alive, Fate, Heard, Leader, LeaderThread, process_of
 from bench.runner.ranks.place import Place
 
 BEAT_S: Final = 1.0
@@ -175,22 +175,25 @@ class Member:
         return self.leading.leader
 
     def announce(self, here: Leader) -> None:
-        """As the leader: say that the run file is written, and stay until all have read it: the store may be ours."""
+        """As the leader: say that the run file is written, and stay until all have read it and, where seen, ended.
+
+        The store may be ours; and torchrun sends SIGTERM to whoever is still there when one process fails.
+        """
         self._board.post("final", True)
-        lost = ("crashed", "timeout")
-        ended = [
-            rank
-            for rank, each in here.ranks.items()
-            if rank != self.place.rank and each.fate and each.fate.status not in lost
-        ]
         until = time.monotonic() + GOODBYE_S
-        while time.monotonic() < until and not all(self._board.has("goodbye", rank) for rank in ended):
+        others = [each for rank, each in here.ranks.items() if rank != self.place.rank]
+        left = [each for each in others if each.fate and each.fate.status not in ("crashed", "timeout")]
+        while left and time.monotonic() < until:
             time.sleep(self._pause_s)
+            left = [each for each in left if not self._has_left(each)]
 
     def goodbye(self) -> None:
         """Stop the pulse and let the store go."""
         self._silent.set()
         self._board.post("goodbye", True, self.place.rank)
+
+    def _has_left(self, each: Heard) -> bool:
+        return not each.alive() if each.alive else self._board.has("goodbye", each.rank)
 
     def _until(self, found: Callable[[], Value | None]) -> Value:
         while (value := found()) is None:

@@ -1,0 +1,179 @@
+"""Real ranks on this machine: at once, staggered, and with one killed; one run file each time, nobody left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench import records
+from bench.devices.cores import read_topology
+
+CASES = [word for size in (32, 64) for word in ("--case", f"m={size},n={size},k={size}")]
+PLAN = ["--device", "cpu", "--kernel", "gemm", *CASES, "--precision", "fp32", "--implementation", "torch"]
+LONG = ["--mode", "sustained", "--sustain", "4"]
+"""Rows that last, for those that kill a rank in one."""
+HURRY_S = 60.0
+"""How long these ranks are waited for: far more than they take, and a busy machine is no failure."""
+TIMEOUT_S = 280.0
+
+Launch = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Launch]:
+    """Start a command of ranks that writes all.jsonl; whatever is left of it is ended after the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(words: list[str], *more: str, ranks: dict[str, str] | None = None) -> subprocess.Popen[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "OMP_"))}
+        environment |= {"NO_COLOR": "1", "PYTHONUTF8": "1", **(ranks or {})}
+        command = [*words, "bench", "run", *PLAN, *more, "--rank-timeout", str(HURRY_S), "--out", "all.jsonl"]
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate(timeout=30)
+
+
+def torchrun(ranks: int) -> list[str]:
+    """torchrun's command line up to the module."""
+    address = ["--master-addr", "127.0.0.1", "--master-port", str(_free_port())]
+    return [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={ranks}", *address, "-m"]
+
+
+def by_rank(run: records.RunFile) -> dict[int, list[records.Measurement]]:
+    found: dict[int, list[records.Measurement]] = {}
+    for row in run.measurements:
+        found.setdefault(row.rank, []).append(row)
+    return found
+
+
+def measured(rows: list[records.Measurement]) -> list[records.Measurement]:
+    return [row for row in rows if row.status in records.MEASURED]
+
+
+def test_two_ranks_at_once_each_on_cores_of_its_own_make_one_run_file(launch: Launch, tmp_path: Path) -> None:
+    process = launch(torchrun(2))
+    out, err = process.communicate(timeout=TIMEOUT_S)
+    run = records.read(tmp_path / "all.jsonl")
+    rows = by_rank(run)
+    assert {rank: len(measured(mine)) for rank, mine in rows.items()} == {0: 2, 1: 2}, err
+    assert [device.rank for device in run.devices] == [0, 1]
+    assert run.end is not None and run.end.status == "complete"
+    assert run.run.pinning is not None
+    ranks = run.run.pinning["ranks"]
+    assert (ranks["launcher"], ranks["world"], ranks["stagger"]) == ("torchrun", 2, False)
+    allowed = os.sched_getaffinity(0)
+    if sum(bool(core & allowed) for core in read_topology().cores) > 1:
+        one, other = (set(cpus) for cpus in ranks["affinity"].values())
+        assert not one & other, "none measures the other"
+    assert out.count("slowest is") == 1, "one table"
+    own = sorted(path.name for path in (tmp_path / "all.ranks").iterdir())
+    assert own == ["all-rank00000.jsonl", "all-rank00001.jsonl"], "each rank's journal stays"
+    assert not _left(process.pid, tmp_path)
+
+
+def test_four_ranks_staggered_measure_one_after_another(launch: Launch, tmp_path: Path) -> None:
+    process = launch(torchrun(4), "--stagger", "--rows", "1")
+    _, err = process.communicate(timeout=TIMEOUT_S)
+    run = records.read(tmp_path / "all.jsonl")
+    assert {rank: len(measured(mine)) for rank, mine in by_rank(run).items()} == dict.fromkeys(range(4), 1), err
+    begun = [path.stat().st_mtime_ns for path in sorted((tmp_path / "all.ranks").iterdir())]
+    assert begun == sorted(begun), "a rank's journal is closed before the next rank's is"
+    assert not _left(process.pid, tmp_path)
+
+
+def test_under_srun_the_others_go_on_when_a_rank_is_killed(launch: Launch, tmp_path: Path) -> None:
+    """Slurm's variables as a step of two tasks has them; by itself srun leaves the other tasks alone."""
+    step = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "localhost"}
+    step["MASTER_PORT"] = str(_free_port())
+    words = [sys.executable, "-m"]
+    one, other = (
+        launch(words, *LONG, ranks=step | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)}) for rank in (0, 1)
+    )
+    _wait_for_row(tmp_path, 1)
+    other.kill()
+    other.communicate(timeout=60)
+    _, err = one.communicate(timeout=TIMEOUT_S)
+    run = records.read(tmp_path / "all.jsonl")
+    rows = by_rank(run)
+    assert len(measured(rows[0])) == 2, err
+    lost = rows[1][-1]
+    assert lost.status == "crashed" and "ended without a word" in lost.reason, lost.reason
+    assert len(measured(rows[1])) == 1, "what it had measured is kept"
+    assert run.end is not None and run.end.status == "complete" and "rank 1" in run.end.reason
+    assert not _left(other.pid, tmp_path)
+
+
+def test_under_torchrun_another_rank_writes_the_file_when_rank_0_is_killed(launch: Launch, tmp_path: Path) -> None:
+    process = launch(torchrun(2), *LONG)
+    _wait_for_row(tmp_path, 0)
+    _wait_for_row(tmp_path, 1)
+    _rank(process.pid, 0).send_signal(signal.SIGKILL)
+    _, err = process.communicate(timeout=TIMEOUT_S)
+    run = records.read(tmp_path / "all.jsonl")
+    rows = by_rank(run)
+    assert measured(rows[0]) and measured(rows[1]), err
+    lost = [row for row in rows[0] if row.id == "r0-lost"]
+    assert lost and lost[0].status == "crashed" and "ended without a word" in lost[0].reason
+    assert run.end is not None and run.end.status == "interrupted" and run.end.exit_code == 130
+    assert not _left(process.pid, tmp_path)
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+def _wait_for_row(folder: Path, rank: int) -> None:
+    """Until a rank has a row on the disk."""
+    path = folder / "all.ranks" / f"all-rank{rank:05d}.jsonl"
+    until = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < until:
+        if path.exists() and b'"type":"measurement"' in path.read_bytes():
+            time.sleep(1.0)  # the row is on the disk, and now with the others too
+            return
+        time.sleep(0.1)
+    pytest.fail(f"no row of rank {rank} in {TIMEOUT_S:g} s")
+
+
+def _rank(launcher: int, rank: int) -> psutil.Process:
+    """The process of a rank below its launcher."""
+    for process in psutil.Process(launcher).children():
+        if process.environ().get("RANK") == str(rank):
+            return process
+    pytest.fail(f"no process of rank {rank}")
+
+
+def _left(launcher: int, folder: Path, timeout_s: float = 30.0) -> list[list[str]]:
+    """Processes that worked in that folder and are still there, after as long as they may take to end."""
+    until = time.monotonic() + timeout_s
+    while found := [process.info["cmdline"] for process in _working_in(folder)]:
+        if time.monotonic() > until:
+            return found
+        time.sleep(0.2)
+    return []
+
+
+def _working_in(folder: Path) -> list[psutil.Process]:
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "cwd", "status"])
+        if process.info["cwd"] == str(folder) and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
