@@ -12,6 +12,8 @@ from bench.analysis.report_view import Price, ReportView, build
 from bench.kernel import Role
 from bench.ratings import Entry
 from tests.factories import device, measurement, run_file
+from tests.scenario_rows import row as scenario_row
+from tests.scenario_rows import run as scenario_run
 
 HOSTILE: Final = (
     "<script>alert(1)</script>",
@@ -119,5 +121,6 @@ STATES: Final[dict[str, Callable[[], ReportView]]] = {
     ),
     "all-failed": lambda: build([("first", _failed())]),
     "several": _several,
+    "applications": lambda: build([("first", scenario_run(*map(scenario_row, "abc"), scenario_row("a", "int8")))]),
 }
 """Every state that a report can be in."""

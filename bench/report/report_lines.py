@@ -1,17 +1,19 @@
 """A report's figures and sentences as plain text, for a terminal and for markdown: no layout, and nothing escaped.
 
-What a run file says has its control and direction marks spelt out and is cut to `wording.NAME` characters.
+What a run file says has its control and direction marks spelt out; names are cut to `wording.NAME` characters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import bench
-from bench.analysis.report_view import BANDWIDTH, DeviceView, Headline, ReportView, per_money, unit_of
+from bench.analysis.report_view import BANDWIDTH, DeviceView, Headline, ReportView, Row, per_money, unit_of
 from bench.report.charts import svg
+from bench.report.charts.svg import printable
 from bench.report.numbers import percent, prefix, with_interval
 from bench.report.page.wording import NOTHING_LOST, Defaults, cut, name_of
 from bench.report.report_words import say
@@ -19,6 +21,10 @@ from bench.report.report_words import say
 NAMED: Final = 6
 """Rows of one reason that are named; the others are counted."""
 RUNS_NAMED: Final = 6
+LONGEST: Final = 400
+"""Characters of a reason or a source."""
+NUMBER: Final = re.compile(r"(?<![\w.])\d[\d,]*(?<!,)(?:\.\d+)?(?!\w)", re.ASCII)
+"""A number of its own: not the one in "fp16" or "m=64x"."""
 WORK: Final = {"FLOPS": "FLOP", "OPS": "OP", "B/s": "B"}
 """Unit of a rate → unit of the work done."""
 
@@ -61,8 +67,14 @@ def figures(view: ReportView, one: Headline, defaults: Defaults, language: str =
         money=svg.short(money, WORK[unit_of(one.label)]) if money else unknown,
         status=say(f"status.{one.status}", language),
         # That a row is noisy, its interval says already.
-        reason=cut(one.reason) if one.row is None else "",
+        reason=shortened(one.reason) if one.row is None else "",
     )
+
+
+def shortened(text: str) -> str:
+    """A sentence of a run file or a rating: control marks spelt out, cut only where it is longer than any of ours."""
+    shown = printable(text)
+    return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…"
 
 
 def label_words(label: str, language: str = "en") -> str:
@@ -101,10 +113,10 @@ def loss_lines(view: ReportView, defaults: Defaults, language: str = "en") -> It
         head = f"{device}, {label_words(one.label, language)} ({name_of(one.row, defaults)}): "
         if one.utilization is None:
             reason = one.row.evidence.utilization_reason or "–"
-            yield head + say("losses.none", language, reason=cut(reason))
+            yield head + say("losses.none", language, reason=shortened(reason))
             continue
         lost = [
-            f"{say(f'factor.{loss.factor}', language)} {percent(loss.ratio)} ({cut(loss.why)})"
+            f"{say(f'factor.{loss.factor}', language)} {percent(loss.ratio)} ({shortened(loss.why)})"
             for loss in one.row.losses or ()
             if abs(1 - loss.ratio) >= NOTHING_LOST
         ]
@@ -113,17 +125,50 @@ def loss_lines(view: ReportView, defaults: Defaults, language: str = "en") -> It
 
 
 def excluded_lines(view: ReportView, defaults: Defaults, language: str = "en") -> Iterator[str]:
-    """Every row that is not ranked, by device and reason; of many with one reason some are named and all counted."""
-    groups: dict[tuple[str, str], list[str]] = {}
+    """Every row that is not ranked, by device and reason; of many with one reason some are named and all counted.
+
+    Reasons that differ in their numbers alone are one, with the range of each number.
+    """
+    groups: dict[tuple[str, tuple[str, ...]], list[Row]] = {}
     for row in view.rows:
         if not row.ranked:
-            groups.setdefault((row.device, row.excluded), []).append(
-                f"{label_words(row.label, language)} {name_of(row, defaults)}"
-            )
-    for (device, reason), names in groups.items():
+            groups.setdefault((row.device, tuple(NUMBER.split(row.excluded))), []).append(row)
+    for (device, between), rows in groups.items():
+        names = [f"{label_words(row.label, language)} {name_of(row, defaults)}" for row in rows]
         more = len(names) - NAMED
         shown = [*names[:NAMED], *([say("lines.more", language, n=more)] if more > 0 else [])]
-        yield f"{cut(view.device(device).label)}: {cut(reason)}: {'; '.join(shown)}"
+        reason = _with_ranges(between, [NUMBER.findall(row.excluded) for row in rows])
+        yield f"{cut(view.device(device).label)}: {shortened(reason)}: {'; '.join(shown)}"
+
+
+def _with_ranges(between: Sequence[str], numbers: Sequence[Sequence[str]]) -> str:
+    """A sentence of which there are several: the words between its numbers, and of each number "5.4" or "5.4–32"."""
+    words = [between[0]]
+    for place, follows in enumerate(between[1:]):
+        found = sorted({each[place] for each in numbers}, key=lambda number: float(number.replace(",", "")))
+        words += [found[0] if len(found) == 1 else f"{found[0]}–{found[-1]}", follows]
+    return "".join(words)
+
+
+def scenario_lines(view: ReportView, language: str = "en") -> Iterator[str]:
+    """What each application's step comes to on each device and precision, or which of its calls are missing."""
+    for one in view.scenarios:
+        planned, missing = one.outcome.planned, one.outcome.missing
+        where = f"{cut(view.device(one.device).label)}, {label_words(one.label, language)}"
+        head = f"{cut(planned.suite)} ({planned.size}), {where}: "
+        if one.value is None:
+            yield head + say("scenarios.missing", language, missing=len(missing), calls=one.outcome.calls)
+            continue
+        share = percent(one.utilization) if one.utilization is not None else say("na", language)
+        figure = f"{svg.rate(one.value, unit_of(one.label))}, {say('lines.share', language, share=share)}"
+        yield head + figure + (f" ({cut(one.excluded)})" if one.excluded else "")
+
+
+def price_lines(view: ReportView, language: str = "en") -> Iterator[str]:
+    """What was said to be paid."""
+    if view.prices:
+        prices = ", ".join(f"{cut(one.pattern)} {one.per_hour:g}" for one in view.prices)
+        yield say("lines.prices", language, prices=prices)
 
 
 def source_lines(view: ReportView, language: str = "en") -> Iterator[str]:
@@ -138,7 +183,7 @@ def source_lines(view: ReportView, language: str = "en") -> Iterator[str]:
             labels.append(label)
     for (kind, source), names in serves.items():
         of = "; ".join(f"{device} ({', '.join(labels)})" for device, labels in names.items())
-        yield f"{of}: {say(f'kind.{kind}', language)}: {cut(source)}"
+        yield f"{of}: {say(f'kind.{kind}', language)}: {shortened(source)}"
 
 
 def spread_lines(view: ReportView, language: str = "en") -> Iterator[str]:

@@ -35,9 +35,11 @@ def markdown(view: ReportView, *, title: str = "", language: str = "en", default
     table = _table(view, known, language)
     parts.append(table or say("lines.empty", language))
     if table:
-        parts.append(" ".join([say("lines.note", language), *lines.spread_lines(view, language)]))
+        notes = (*lines.spread_lines(view, language), *lines.price_lines(view, language))
+        parts.append(" ".join([say("lines.note", language), *map(escaped, notes)]))
     for key, found in (
         ("losses", lines.loss_lines(view, known, language)),
+        ("scenarios", lines.scenario_lines(view, language)),
         ("excluded", lines.excluded_lines(view, known, language)),
         ("lines.sources", lines.source_lines(view, language)),
     ):

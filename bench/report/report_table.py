@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Final, Literal
 
 from bench.analysis.report_view import DeviceView, Headline, ReportView, per_money, unit_of
@@ -81,8 +82,9 @@ def terminal(
     parts += tables or [say("lines.empty"), ""]
     sections = (
         ("", [*notes]),
-        ("", [say("lines.note"), *lines.spread_lines(view)] if tables else []),
+        ("", [say("lines.note"), *lines.spread_lines(view), *lines.price_lines(view)] if tables else []),
         (say("losses"), list(lines.loss_lines(view, known))),
+        (say("scenarios"), list(lines.scenario_lines(view))),
         (say("excluded"), list(lines.excluded_lines(view, known))),
         (say("lines.sources"), list(lines.source_lines(view))),
         ("", [lines.provenance(view)]),
@@ -116,7 +118,9 @@ def _lines(view: ReportView) -> list[Line]:
     found = []
     for label in view.labels:
         of_label = [one for one in view.headlines if one.label == label]
-        factor, letter = prefix(value for one in of_label for value in (one.value, one.rated_per_s) if value)
+        found_here = [value for one in of_label for value in (one.value, one.rated_per_s) if value]
+        # Between the smallest and the largest: neither a processor's nor a large GPU's figures become hard to read.
+        factor, letter = prefix([sqrt(min(found_here)) * sqrt(max(found_here))] if found_here else [])
         unit = f"{letter}{unit_of(label)}"
         found.append(Line("rated", label, "", factor, unit))
         kernels = {one.kernel for one in of_label if one.kernel}
@@ -146,9 +150,9 @@ def _figure(one: Headline | None, factor: float, notes: Notes) -> str:
     if one is None:
         return NOTHING
     if one.row is None:
-        return f"{say(f'status.{one.status}')} {notes.mark(cut(one.reason))}".rstrip()
+        return f"{say(f'status.{one.status}')} {notes.mark(lines.shortened(one.reason))}".rstrip()
     share = UNKNOWN if one.utilization is None else percent(one.utilization)
-    noisy = f" {say('status.noisy')}" if one.status == "noisy" else ""
+    noisy = f", {say('status.noisy')}" if one.status == "noisy" else ""
     return f"{lines.measured_words(one, factor, '')}, {share}{noisy}"
 
 

@@ -25,7 +25,7 @@ from bench.report.report_csv import comma_separated
 from bench.report.report_markdown import markdown
 from bench.report.report_table import terminal
 from tests.factories import device, measurement, run_file
-from tests.report_views import HOSTILE, hostile_view, mixed_file
+from tests.report_views import HOSTILE, STATES, hostile_view, mixed_file
 
 SVG: Final = "{http://www.w3.org/2000/svg}"
 PNG: Final = b"\x89PNG\r\n\x1a\n"
@@ -95,6 +95,20 @@ def test_unknown_is_na_and_never_zero() -> None:
     line = next(line for line in markdown(view).splitlines() if "gemm" in line)
     assert line.count("n/a") == 2 and " 0 %" not in line
     assert next(line for line in terminal(view, 200).splitlines() if "gemm" in line).rstrip().endswith(", n/a")
+
+
+@pytest.mark.parametrize("render_text", [markdown, lambda view: terminal(view, 200)], ids=["markdown", "table"])
+def test_an_application_has_a_figure_where_no_call_is_missing(render_text: Callable[[ReportView], str]) -> None:
+    text = render_text(STATES["applications"]())
+    assert "toy (tiny), Some CPU, BF16: 1.00 TFLOPS, 50 % of rated" in text
+    assert "toy (tiny), Some CPU, INT8: Incomplete: 1 of 2 calls missing" in text
+
+
+def test_figures_of_very_different_devices_share_a_prefix_that_suits_both() -> None:
+    slow = run_file([measurement(median_s=1.0, low_s=None, high_s=None)], devices=[device(name="Slow")])
+    fast = run_file([measurement(median_s=1e-6, low_s=None, high_s=None)], devices=[device(name="Fast")])
+    line = next(line for line in terminal(build([("a", slow), ("b", fast)]), 200).splitlines() if "gemm" in line)
+    assert line.split()[1] == "TFLOPS" and "0.00200" in line and "2000" in line
 
 
 def charts(view: ReportView) -> list[str]:

@@ -13,7 +13,7 @@ from markdown_it.token import Token
 
 from bench.analysis.report_view import Price, build
 from bench.report.charts.svg import printable
-from bench.report.page.wording import NAME
+from bench.report.report_lines import LONGEST
 from bench.report.report_markdown import escaped, markdown
 from tests.factories import device, measurement, run_file
 from tests.report_views import HOSTILE, STATES, hostile_view, mixed_file
@@ -113,7 +113,7 @@ def test_marks_of_direction_are_spelt_out_and_what_is_long_is_cut() -> None:
         cells(markdown(hostile_view("\u202ea")))
     )
     long = markdown(hostile_view("x" * 10_000), title="x" * 10_000)
-    assert max(len(word) for cell in cells(long) for word in re.findall("x+", cell)) <= NAME
+    assert max(len(word) for cell in cells(long) for word in re.findall("x+", cell)) <= LONGEST
 
 
 def test_the_table_has_what_was_measured_and_rated_with_the_interval_and_the_share() -> None:
@@ -148,6 +148,18 @@ def test_many_rows_of_one_reason_are_one_line_that_counts_them() -> None:
     rows = [measurement(case={"m": m}, timed=False, status="failed", reason="boom") for m in range(1, 41)]
     (line,) = [cell for cell in cells(markdown(build([("a", run_file(rows))]))) if cell.startswith("Some CPU: failed")]
     assert "m=6, torch; and 34 more" in line and "m=7" not in line
+
+
+def test_reasons_that_differ_in_their_numbers_alone_are_one_with_the_ranges() -> None:
+    reasons = ("9.5 % of 2 cores, 1,410 MHz, fp16", "44 % of 2 cores, 980 MHz, fp16", "44 % of 2 cores, 980 MHz, fp8")
+    rows = [
+        measurement(case={"m": place + 1}, status="contended", reason=reason) for place, reason in enumerate(reasons)
+    ]
+    found = [cell for cell in cells(markdown(build([("a", run_file(rows))]))) if cell.startswith("Some CPU: contended")]
+    assert found == [
+        "Some CPU: contended: 9.5–44 % of 2 cores, 980–1,410 MHz, fp16: FP32 gemm m=1, torch; FP32 gemm m=2, torch",
+        "Some CPU: contended: 44 % of 2 cores, 980 MHz, fp8: FP32 gemm m=3, torch",
+    ]
 
 
 def test_launches_are_counted_where_the_interval_is_their_range() -> None:
