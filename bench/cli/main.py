@@ -37,7 +37,7 @@ COMMANDS: Final[dict[str, str]] = {
     "import": "read another tool's results into the store",
     "export": "write a run in another tool's format",
     "results": "list the runs of a store, compact old ones, rebuild the index",
-    "report": "set runs and rated hardware side by side, as one page or a chart",
+    "report": "set runs and rated hardware side by side: a table, a page, markdown, data or a chart",
     "fleet": "put many devices side by side, and name the sick ones with the reason",
     "plan": "say what a list of devices is rated at, measured at and delivers, by precision",
 }
