@@ -34,6 +34,7 @@ def view() -> Any:
             case={"m": 2**size, "n": 64, "k": 64},
             precision=precision,
             accumulate=accumulate,
+            operations=10**6 * 2**size,
             median_s=1e-3 + size * 1e-5,
             losses=[records.Loss(factor="kernel", ratio=0.5, why="the rest")],
             samples_s=[1e-3 + step * 1e-6 for step in range(20)],

@@ -63,11 +63,11 @@ def roofline(view: ReportView, one: RooflineView, language: str = "en", name: Na
 
 
 def sizes(view: ReportView, device: str, kernel: str, language: str = "en", name: Name = case_name) -> str:
-    """Rate over the work of one call, a colour and shape a precision. "" where fewer than two cases are ranked."""
+    """Rate over the work of one call, a colour and shape a precision. "" where all ranked cases are of one size."""
     rows = [r for r in view.rows_of(device) if r.evidence.kernel == kernel and r.ranked and size_of(r)]
     labels = [label for label in view.labels if any(row.label == label for row in rows)]
     values = [row.series.value for row in rows if row.series.value]
-    if len(values) < 2:
+    if len({size_of(row) for row in rows}) < 2:
         return ""
     across = svg.Log([size_of(row) for row in rows], LEFT, svg.WIDTH - RIGHT)
     up = svg.Log(values, HEIGHT - BOTTOM, TOP)
