@@ -85,7 +85,7 @@ def _legend(marks: tuple[tuple[str, ...], str, str], colour: bool) -> str:
         pairs.append((f"\x1b[{COLOURS[level]}m{shade}\x1b[0m" if colour else shade, word))
     listed = "  ".join(f"{shade} {word}" for shade, word in pairs)
     nothing = "blank" if unseen == " " else unseen
-    return f"best rate seen at each pair, of the best of all:  {listed}  {best} the best  {nothing} not looked at"
+    return f"best rate seen in each cell, of the best of all:\n{listed}  {best} the best  {nothing} not looked at"
 
 
 def svg(whole: Landscape, space: Space, title: str, unit: str) -> str:

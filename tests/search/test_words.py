@@ -54,7 +54,7 @@ def test_a_terminal_shows_coverage_failures_cliffs_and_map() -> None:
     text = terminal(found, file, DEFAULTS, 120, plain=False, colour=False)
     assert text.startswith("best: ")
     assert "5 looks at 3 of 9 points (33 %) took 2 s; one look at each would take about 4 s" in text
-    assert "did not run: 1 looks, failed: no such luck" in text
+    assert "did not run: 1 look, failed: no such luck" in text
     assert "b 16 → 32 at a=4 by plain: 2 → 1 TFLOPS, −50 %" in text
     assert "★" in text and "the best" in text
     assert terminal(found, file, DEFAULTS, 120, plain=True, colour=False).isascii()
