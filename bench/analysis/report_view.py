@@ -84,9 +84,7 @@ def build(
             key = f"d{len(devices)}"
             devices.append(replace(_measured_device(key, name, file, device, measurements), file=place))
             part = records.RunFile(run=file.run, devices=[device] if device else [], measurements=measurements)
-            # A row's losses ask the others for the bandwidth alone, and they do so for each row of a large run.
-            memory = records.RunFile(run=file.run, devices=part.devices, measurements=_of_bandwidth(measurements))
-            found = [_row(f"{key}r{n}", key, one, memory, tables) for n, one in enumerate(series(measurements))]
+            found = _rows(key, part, tables)
             rows += found
             roofs += _rooflines(key, part, found)
             if file.run.scenarios:
@@ -134,10 +132,6 @@ def _devices_of(file: records.RunFile) -> list[tuple[records.Device | None, list
     found = [(_device_of(file, *key), rows) for key, rows in groups.items()]
     seen = [id(device) for device, _ in found]
     return [*found, *((device, []) for device in file.devices if id(device) not in seen)]
-
-
-def _of_bandwidth(rows: Iterable[records.Measurement]) -> list[records.Measurement]:
-    return [row for row in rows if row.utilization_of == "bytes"]
 
 
 def _device_of(file: records.RunFile, host: str, rank: int, name: str) -> records.Device | None:
@@ -190,6 +184,13 @@ def _place(one: DeviceView) -> str:
 def _price(name: str, prices: Sequence[Price]) -> float | None:
     found = [one.per_hour for one in prices if fnmatchcase(name.casefold(), one.pattern.casefold())]
     return found[-1] if found else None
+
+
+def _rows(key: str, part: records.RunFile, tables: Tables | None) -> list[Row]:
+    # A row's losses ask the others for the bandwidth alone, and they do so for each row of a large run.
+    bandwidth = [row for row in part.measurements if row.utilization_of == "bytes"]
+    memory = records.RunFile(run=part.run, devices=part.devices, measurements=bandwidth)
+    return [_row(f"{key}r{n}", key, one, memory, tables) for n, one in enumerate(series(part.measurements))]
 
 
 def _row(key: str, device: str, one: Series, part: records.RunFile, tables: Tables | None) -> Row:
