@@ -51,8 +51,13 @@ def is_of_many(run: records.RunFile) -> bool:
 def spreads(run: records.RunFile) -> list[Spread]:
     """The run's series, each over its devices, in the order in which they were first measured. Pure."""
     groups: dict[SeriesKey, list[records.Measurement]] = {}
+    nameless = {(one.host, one.rank) for one in run.devices if not one.kind}
     for row in run.measurements:
-        groups.setdefault(_across_caches(key_of(row, run.run)), []).append(row)
+        key = _across_caches(key_of(row, run.run))
+        if (row.host, row.rank) in nameless:
+            # A rank that never told its device was asked for what the others were.
+            key = next((other for other in groups if replace(other, device=key.device) == key), key)
+        groups.setdefault(key, []).append(row)
     found = []
     for key, rows in groups.items():
         usable = [one for one in series(rows) if one.value is not None and one.status in records.USABLE]

@@ -19,7 +19,7 @@ from bench.devices.cores import read_topology
 
 CASES = [word for size in (32, 64) for word in ("--case", f"m={size},n={size},k={size}")]
 PLAN = ["--device", "cpu", "--kernel", "gemm", *CASES, "--precision", "fp32", "--implementation", "torch"]
-LONG = ["--mode", "sustained", "--sustain", "4"]
+LONG = ["--mode", "sustained", "--sustain", "3"]
 """Rows that last, for those that kill a rank in one."""
 HURRY_S = 60.0
 """How long these ranks are waited for: far more than they take, and a busy machine is no failure."""
@@ -67,8 +67,9 @@ def measured(rows: list[records.Measurement]) -> list[records.Measurement]:
     return [row for row in rows if row.status in records.MEASURED]
 
 
+@pytest.mark.slow
 def test_two_ranks_at_once_each_on_cores_of_its_own_make_one_run_file(launch: Launch, tmp_path: Path) -> None:
-    process = launch(torchrun(2))
+    process = launch(torchrun(2), "--row-budget", "1")
     out, err = process.communicate(timeout=TIMEOUT_S)
     run = records.read(tmp_path / "all.jsonl")
     rows = by_rank(run)
@@ -88,8 +89,9 @@ def test_two_ranks_at_once_each_on_cores_of_its_own_make_one_run_file(launch: La
     assert not _left(process.pid, tmp_path)
 
 
+@pytest.mark.slow
 def test_four_ranks_staggered_measure_one_after_another(launch: Launch, tmp_path: Path) -> None:
-    process = launch(torchrun(4), "--stagger", "--rows", "1")
+    process = launch(torchrun(4), "--stagger", "--rows", "1", "--row-budget", "1")
     _, err = process.communicate(timeout=TIMEOUT_S)
     run = records.read(tmp_path / "all.jsonl")
     assert {rank: len(measured(mine)) for rank, mine in by_rank(run).items()} == dict.fromkeys(range(4), 1), err
@@ -98,6 +100,7 @@ def test_four_ranks_staggered_measure_one_after_another(launch: Launch, tmp_path
     assert not _left(process.pid, tmp_path)
 
 
+@pytest.mark.slow
 def test_under_srun_the_others_go_on_when_a_rank_is_killed(launch: Launch, tmp_path: Path) -> None:
     """Slurm's variables as a step of two tasks has them; by itself srun leaves the other tasks alone."""
     step = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "localhost"}
@@ -120,6 +123,7 @@ def test_under_srun_the_others_go_on_when_a_rank_is_killed(launch: Launch, tmp_p
     assert not _left(other.pid, tmp_path)
 
 
+@pytest.mark.slow
 def test_under_torchrun_another_rank_writes_the_file_when_rank_0_is_killed(launch: Launch, tmp_path: Path) -> None:
     process = launch(torchrun(2), *LONG)
     _wait_for_row(tmp_path, 0)

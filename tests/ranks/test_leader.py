@@ -248,10 +248,12 @@ def test_the_table_spreads_each_series_over_the_devices_and_says_who_lacks() -> 
     times = {0: 1e-3, 1: 4e-3, 2: 2e-3}
     rows = [measurement(id=f"r{rank}-1", host=f"node{rank}", rank=rank, median_s=time) for rank, time in times.items()]
     rows.append(measurement(id="r3-lost", host="node3", rank=3, timed=False, status="crashed", reason="it died"))
-    file = run_file(rows, devices=[device(host=f"node{rank}", rank=rank) for rank in range(4)])
+    late = measurement(id="r4-lost", host="", rank=4, device="unknown", timed=False, status="timeout", reason="late")
+    known = [device(host=f"node{rank}", rank=rank) for rank in range(4)]
+    file = run_file([*rows, late], devices=[*known, device(host="", rank=4, device="unknown", kind="")])
     assert many.is_of_many(file)
     (one,) = many.spreads(file)
-    assert (len(one.usable), one.asked) == (3, 4)
+    assert (len(one.usable), one.asked) == (3, 5)
     assert [each.first.rank for each in one.usable] == [1, 2, 0], "the slowest first"
     text = many.terminal(file, {}, 160)
-    assert "3 of 4" in text and "node1 rank 1 cpu" in text and "crashed, 1 row (node3 rank 3 cpu): it died" in text
+    assert "3 of 5" in text and "node1 rank 1 cpu" in text and "crashed, 1 row (node3 rank 3 cpu): it died" in text
