@@ -41,8 +41,8 @@ from bench.search.request import Request, Search, prepare_search
 from bench.stats.intervals import median_interval
 from bench.stats.robust import median
 
-SIZES = "64|96|128|192|256|384|512|768|1024|1536"
-SPACE = f"m={SIZES},n={SIZES},k={SIZES},trans_a=0|1,trans_b=0|1"  # gemm's own grid on a processor, as of the sweep
+SIZES = "96|128|192|256|384|512|768|1024|1536|2048"
+SPACE = f"m={SIZES},n={SIZES},k={SIZES},trans_a=0|1,trans_b=0|1"
 DATA = Path(__file__).with_name("data")
 REACHES = 0.98
 WIDEST = 0.1  # an interval wider than that tells nothing: then the machine is too busy to judge

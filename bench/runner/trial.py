@@ -10,17 +10,18 @@ from typing import Final
 
 from bench import plugins, records
 from bench.devices import Backend, backend, view
-from bench.kernel import Inputs
+from bench.kernel import Call, Inputs
 from bench.runner.protocol import Tried, Try
 from bench.runner.row import failure
 from bench.timing import CachePlan, plan_cache
 from bench.timing.measure import screen
 
-LONG_CALLS: Final = 2.0
-"""Calls that a look times where one takes longer than the look should (ours)."""
+LONG: Final = 0.1
+"""Looks that a call has to last to be timed one by one by the host's clock (ours): of a longer one the ordinary timer
+spends most of so short a time on its estimate and warm-up, and returns a single sample."""
 VERY_LONG: Final = 5.0
-"""Looks that a single call may last and be called again; the second call's time is all there is of a longer one (ours):
-such a call is as a rule a slow path, and the time for one look at it would do for dozens elsewhere."""
+"""Looks that a single call may last and be called again (ours): a longer one is as a rule a slow path, and the time of
+one more call would do for several looks elsewhere."""
 FREE_MEMORY_SHARE: Final = 0.6
 """Of the free memory, what inputs and output may take; the rest is for what an implementation packs (ours)."""
 
@@ -62,12 +63,9 @@ def _look(request: Try, device: records.Device, torch_backend: Backend) -> tuple
     # The first call sets up what later ones find; the second says how long a look has to be.
     call()
     torch_backend.synchronize()
-    started = time.perf_counter()
-    call()
-    torch_backend.synchronize()
-    once_s = time.perf_counter() - started
-    if once_s > VERY_LONG * request.look_s:
-        return "ok", "", once_s
+    once_s = _seconds(call, torch_backend)
+    if once_s > LONG * request.look_s:
+        return "ok", "", _one_by_one(call, torch_backend, once_s, request.look_s)
     plan = plan_cache(
         request.cache,
         call_bytes=work.bytes,
@@ -78,5 +76,20 @@ def _look(request: Try, device: records.Device, torch_backend: Backend) -> tuple
         vendor=here.vendor,
     )
     brief = CachePlan(plan.label, 1, plan.flush_bytes, plan.why)
-    seconds = max(request.look_s, LONG_CALLS * once_s)
-    return "ok", "", screen([call], torch_backend, brief, seconds, capturable=False)
+    return "ok", "", screen([call], torch_backend, brief, request.look_s, capturable=False)
+
+
+def _one_by_one(call: Call, torch_backend: Backend, once_s: float, look_s: float) -> float:
+    """The lower median of `once_s` and of the calls that the look has time for, one at least but of a very long one."""
+    samples = [once_s]
+    while sum(samples) < look_s or (len(samples) == 1 and once_s <= VERY_LONG * look_s):
+        samples.append(_seconds(call, torch_backend))
+    return sorted(samples)[(len(samples) - 1) // 2]
+
+
+def _seconds(call: Call, torch_backend: Backend) -> float:
+    """Seconds of one call by the host's clock, until the device has done it."""
+    started = time.perf_counter()
+    call()
+    torch_backend.synchronize()
+    return time.perf_counter() - started
