@@ -86,7 +86,7 @@ def test_two_ranks_at_once_each_on_cores_of_its_own_make_one_run_file(launch: La
     assert out.count("slowest is") == 1, "one table"
     own = sorted(path.name for path in (tmp_path / "all.ranks").iterdir())
     assert own == ["all-rank00000.jsonl", "all-rank00001.jsonl"], "each rank's journal stays"
-    assert not _left(process.pid, tmp_path)
+    assert not _left(tmp_path)
 
 
 @pytest.mark.slow
@@ -97,7 +97,7 @@ def test_four_ranks_staggered_measure_one_after_another(launch: Launch, tmp_path
     assert {rank: len(measured(mine)) for rank, mine in by_rank(run).items()} == dict.fromkeys(range(4), 1), err
     begun = [path.stat().st_mtime_ns for path in sorted((tmp_path / "all.ranks").iterdir())]
     assert begun == sorted(begun), "a rank's journal is closed before the next rank's is"
-    assert not _left(process.pid, tmp_path)
+    assert not _left(tmp_path)
 
 
 @pytest.mark.slow
@@ -120,7 +120,7 @@ def test_under_srun_the_others_go_on_when_a_rank_is_killed(launch: Launch, tmp_p
     assert lost.status == "crashed" and "ended without a word" in lost.reason, lost.reason
     assert len(measured(rows[1])) == 1, "what it had measured is kept"
     assert run.end is not None and run.end.status == "complete" and "rank 1" in run.end.reason
-    assert not _left(other.pid, tmp_path)
+    assert not _left(tmp_path)
 
 
 @pytest.mark.slow
@@ -136,7 +136,46 @@ def test_under_torchrun_another_rank_writes_the_file_when_rank_0_is_killed(launc
     lost = [row for row in rows[0] if row.id == "r0-lost"]
     assert lost and lost[0].status == "crashed" and "ended without a word" in lost[0].reason
     assert run.end is not None and run.end.status == "interrupted" and run.end.exit_code == 130
-    assert not _left(process.pid, tmp_path)
+    assert not _left(tmp_path)
+
+
+@pytest.fixture
+def hosts(require: Callable[[str], str]) -> Iterator[list[str]]:
+    """Two network namespaces with a cable between them, 10.99.0.1 and 10.99.0.2; skipped where none may be made."""
+    ip, *_ = map(require, ("ip", "unshare", "hostname"))
+    names, ends = ([f"{letter}{os.getpid()}{side}" for side in "ab"] for letter in ("bench", "v"))
+    steps = [["netns", "add", name] for name in names]
+    steps += [["link", "add", ends[0], "netns", names[0], "type", "veth", "peer", "name", ends[1], "netns", names[1]]]
+    for number, (name, end) in enumerate(zip(names, ends, strict=True), start=1):
+        steps += [["-n", name, "addr", "add", f"10.99.0.{number}/24", "dev", end]]
+        steps += [["-n", name, "link", "set", each, "up"] for each in (end, "lo")]
+    try:
+        for step in steps:
+            done = subprocess.run([ip, *step], capture_output=True, text=True, timeout=60, check=False)
+            if done.returncode:
+                pytest.skip(f"no network namespaces here: ip {' '.join(step)}: {done.stderr.strip()}")
+        yield names
+    finally:
+        for name in names:
+            subprocess.run([ip, "netns", "del", name], capture_output=True, timeout=60, check=False)
+
+
+@pytest.mark.slow
+def test_two_hosts_with_addresses_of_their_own_make_one_run_file(
+    launch: Launch, hosts: list[str], tmp_path: Path
+) -> None:
+    meet = {"WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "10.99.0.1", "MASTER_PORT": "29500"}
+    started = []
+    for rank, name in enumerate(hosts):
+        inside = ["ip", "netns", "exec", name, "unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', name]
+        words = [*inside, sys.executable, "-m"]
+        started.append(launch(words, "--rows", "1", "--row-budget", "1", ranks=meet | {"RANK": str(rank)}))
+    ends = [process.communicate(timeout=TIMEOUT_S) for process in started]
+    run = records.read(tmp_path / "all.jsonl")
+    rows = [(row.rank, row.host) for row in measured(run.measurements)]
+    assert rows == [(0, hosts[0]), (1, hosts[1])], ends
+    assert run.end is not None and run.end.status == "complete"
+    assert not _left(tmp_path)
 
 
 def _free_port() -> int:
@@ -165,7 +204,7 @@ def _rank(launcher: int, rank: int) -> psutil.Process:
     pytest.fail(f"no process of rank {rank}")
 
 
-def _left(launcher: int, folder: Path, timeout_s: float = 30.0) -> list[list[str]]:
+def _left(folder: Path, timeout_s: float = 30.0) -> list[list[str]]:
     """Processes that worked in that folder and are still there, after as long as they may take to end."""
     until = time.monotonic() + timeout_s
     while found := [process.info["cmdline"] for process in _working_in(folder)]:

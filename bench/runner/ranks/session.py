@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -124,9 +125,7 @@ class _Rank:
     def measure(self) -> None:
         """Everything up to the end of this rank's plan; how it went is told. Raises BoardLost."""
         try:
-            path = Path(self.member.path())
-            number = self.member.place.rank
-            self._own_path = path.parent / f"{path.stem}.ranks" / f"{path.stem}-rank{number:05d}.jsonl"
+            self._own_path = _own_path(Path(self.member.path()), self.member.place.rank)
             done = self._measured(self._own_path)
         except Terminated as end:
             done = Done(status="interrupted", reason=str(end))
@@ -258,6 +257,23 @@ class _Telling:
             if place < 0:
                 return device
         return self._prepared.devices[-1]
+
+
+def _own_path(path: Path, rank: int) -> Path:
+    """Where a rank keeps its own run file: beside that of all or, on a node that can't write there, with what is
+    temporary."""
+    folder = path.parent / f"{path.stem}.ranks"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        folder = Path(tempfile.mkdtemp(prefix=f"{path.stem}.ranks-"))
+        print(
+            f"bench: rank {rank}: {path.parent} can't be written here: its own run file is in {folder}", file=sys.stderr
+        )
+    return folder / f"{path.stem}-rank{rank:05d}.jsonl"
 
 
 def _end_with_parent() -> None:
