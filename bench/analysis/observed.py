@@ -1,9 +1,9 @@
 """How a row's telemetry is read: `losses` and `validity` ask here, and a key that is missing is unknown, never zero.
 
 The dictionary is what a run file holds under `telemetry` (`bench.telemetry.summary` writes it): quantity → {"median",
-"min", "max", "mean"?, "samples", "source"}, `throttle` → {"share": {reason: share of samples}, …}, `canary` → the
-readings before and after, and `canary_reference`, the best of the launch. Nothing is raised: a file may come from
-another version.
+"min", "max", "mean"?, "samples", "source"}, of sustained rows `over_time` → {quantity: {"at_s", "values", "source"}},
+`throttle` → {"share": {reason: share of samples}, …}, `canary` → the readings before and after, and `canary_reference`,
+the best of the launch. Nothing is raised: a file may come from another version.
 """
 
 from __future__ import annotations
@@ -50,6 +50,17 @@ def clock_hz(telemetry: Telemetry | None) -> float | None:
     """
     sampled = quantity(telemetry, CLOCK)
     return max((hz for hz in canary(telemetry, CLOCK) if hz), default=None) if sampled is None else sampled
+
+
+def over_time(telemetry: Telemetry | None, name: str) -> list[tuple[float, float]]:
+    """(seconds since the start, value) of a quantity over a sustained measurement; [] where it was not sampled."""
+    every = (telemetry or {}).get("over_time")
+    found = every.get(name) if isinstance(every, Mapping) else None
+    columns = [found.get("at_s"), found.get("values")] if isinstance(found, Mapping) else []
+    if not all(isinstance(column, list) for column in columns):
+        return []
+    pairs = [(_number(at_s), _number(value)) for at_s, value in zip(*columns, strict=False)]
+    return [(at_s, value) for at_s, value in pairs if at_s is not None and at_s >= 0 and value is not None]
 
 
 def share(telemetry: Telemetry | None, name: str) -> float | None:

@@ -110,6 +110,10 @@ EN: Final[Mapping[str, str]] = {
         "temperature are the median over the window, and from the lowest to the highest sample."
     ),
     "sustained.alt": "{name} on {device}, sustained for {seconds} s: final rate over initial {droop}.",
+    "over_time.clock_hz": "clock",
+    "over_time.power_w": "power",
+    "over_time.temperature_c": "temperature",
+    "over_time.alt": "{what} while {name} was sustained on {device}: from {low} to {high}.",
     "sustained.x": "seconds",
     "sustained.droop": "final rate, of the initial",
     "sustained.constant": "time constant of the fall",

@@ -107,6 +107,10 @@ ZH: Final[Mapping[str, str]] = {
         "连续调用的速率随时间的变化；虚线是此前短时测量的速率。频率、功率与温度为整个时段的中位数，括号内为最低至最高样本。"
     ),
     "sustained.alt": "{device} 上的 {name}，持续 {seconds} 秒：末速率与初速率之比 {droop}。",
+    "over_time.clock_hz": "频率",
+    "over_time.power_w": "功率",
+    "over_time.temperature_c": "温度",
+    "over_time.alt": "{device} 上持续运行 {name} 期间的{what}：{low} 至 {high}。",
     "sustained.x": "秒",
     "sustained.droop": "末速率占初速率",
     "sustained.constant": "下降的时间常数",

@@ -254,8 +254,9 @@ class _Campaign:
         if reply.window_s is None:
             return reply.measurement
         watch = self.prepared.watches[reply.measurement.device]
-        row = msgspec.structs.replace(reply.measurement, telemetry=watch.of_row(reply.window_s, reply.canaries))
-        return with_energy(row)
+        sustained = reply.measurement.sustained
+        telemetry = watch.of_row(reply.window_s, reply.canaries, sustained.wall_s if sustained else None)
+        return with_energy(msgspec.structs.replace(reply.measurement, telemetry=telemetry))
 
     def _believed(self, row: records.Measurement, item: plan.Item) -> records.Measurement:
         """The row set against its rating, judged by its telemetry, and its losses named."""

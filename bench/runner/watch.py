@@ -10,6 +10,7 @@ from bench import records
 from bench.analysis import observed
 from bench.telemetry import Opened, Sampler, summarize
 from bench.telemetry.canary import Canary
+from bench.telemetry.over_time import over_time
 
 IDLE_S: Final = 1.0
 """Ten updates of a slow power sensor."""
@@ -42,10 +43,18 @@ class Watch:
         """A new worker process: its canaries are set against one another and not against the last one's."""
         self._launch = list(canaries)
 
-    def of_row(self, window_s: tuple[float, float], canaries: Sequence[Canary]) -> dict[str, Any]:
-        """A record's `telemetry` over the window of its timed calls; canaries are those before and after it."""
+    def of_row(
+        self, window_s: tuple[float, float], canaries: Sequence[Canary], sustained_s: float | None = None
+    ) -> dict[str, Any]:
+        """A record's `telemetry` over the window of its timed calls; canaries are those before and after it.
+
+        `sustained_s`: seconds of calls back to back, up to the window's end; how clock and power went then is kept.
+        """
         self._launch.extend(canaries)
-        found = summarize(self._sampler.window(*window_s), window_s, canaries=canaries)
+        samples = self._sampler.window(*window_s)
+        found = summarize(samples, window_s, canaries=canaries)
+        if sustained_s is not None and (went := over_time(samples, window_s[1] - sustained_s, window_s[1])):
+            found["over_time"] = went
         reference = observed.canary_reference([canary.to_record() for canary in self._launch])
         if reference:
             found["canary_reference"] = reference

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bench import records
+from bench.analysis import observed
 from bench.analysis.report_view import build
 from bench.report.page import render
 from tests.factories import device, measurement, run_file
@@ -35,6 +39,27 @@ def test_a_sustained_row_tells_its_share_of_the_burst_and_clock_and_power_over_t
     assert "1,410 MHz (1,305 … 1,980)" in found.text and "350 W (290 … 361)" in found.text
     assert "sustained rate, of the burst's50 %" in found.text and "final rate, of the initial50 %" in found.text
     assert len(found.alternatives) == 1 and "10 s" in found.alternatives[0]
+
+
+def test_clock_and_power_are_drawn_over_time_with_their_range_in_words() -> None:
+    went = {
+        "clock_hz": {"at_s": [0.0, 5.0, 10.0], "values": [1.98e9, 1.5e9, 1.305e9], "source": "nvml"},
+        "power_w": {"at_s": [0.0, 10.0], "values": [290.0, 361.0], "source": "nvml"},
+        "temperature_c": {"at_s": [5.0], "values": [60.0], "source": "nvml"},
+    }
+    _, *found = section("sustained", lasting(telemetry=TELEMETRY | {"over_time": went})).alternatives
+    name = "gemm m=n=k=1000, torch"
+    assert found == [
+        f"clock while {name} was sustained on Some CPU: from 1.3 GHz to 1.98 GHz.",
+        f"power while {name} was sustained on Some CPU: from 290 W to 361 W.",
+    ], "one reading of the temperature is no line"
+
+
+@given(went=st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=3), st.lists))
+def test_what_is_no_series_is_not_drawn(went: object) -> None:
+    telemetry = {"over_time": {"clock_hz": {"at_s": went, "values": went}, "power_w": went}}
+    assert observed.over_time(telemetry, "power_w") == observed.over_time({"over_time": went}, "power_w") == []
+    assert all(at_s >= 0 for at_s, _ in observed.over_time(telemetry, "clock_hz"))
 
 
 def test_what_the_record_lacks_is_left_out() -> None:

@@ -1,10 +1,11 @@
-"""Charts of points: the roofline, rate over size, and the rate over time of a sustained row."""
+"""Charts of points: the roofline, rate over size, and rate, clock and power over the time of a sustained row."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from bench.analysis import observed
 from bench.analysis.report_view import BANDWIDTH, ReportView, RooflineView, Row, precision_label, unit_of
 from bench.analysis.roofline import Ceilings, attainable
 from bench.report.charts import svg
@@ -120,6 +121,36 @@ def sustained(view: ReportView, row: Row, language: str = "en", name: Name = cas
             name=name(row),
             seconds=f"{found.wall_s:.0f}",
             droop=f"{found.droop_ratio:.3f}" if found.droop_ratio is not None else say("na", language),
+        )
+
+    return svg.chart(HEIGHT, body, alt, language)
+
+
+OVER_TIME: Final = {"clock_hz": "Hz", "power_w": "W", "temperature_c": "°C"}
+"""What telemetry tells over time of a sustained row, and its unit."""
+
+
+def over_time(view: ReportView, row: Row, what: str, language: str = "en", name: Name = case_name) -> str:
+    """One quantity of telemetry over the time of a sustained row. "" where it has fewer than two readings."""
+    pairs = observed.over_time(row.evidence.telemetry, what)
+    if len(pairs) < 2 or max(value for _, value in pairs) <= 0:
+        return ""
+    unit, values = OVER_TIME[what], [value for _, value in pairs]
+    across = svg.Linear(max(x for x, _ in pairs) or 1.0, LEFT, svg.WIDTH - RIGHT)
+    up = svg.Linear(max(values), HEIGHT - BOTTOM, TOP)
+    body = _axes(across, up, unit, "sustained.x", language, plain_x=True)
+    drawn = " ".join(f"{svg.number(across(x))},{svg.number(up(max(y, 0.0)))}" for x, y in pairs)
+    body.append(f'<polyline class="measured-line" points="{drawn}"/>')
+
+    def alt(language: str) -> str:
+        return say(
+            "over_time.alt",
+            language,
+            device=view.device(row.device).label,
+            name=name(row),
+            what=say(f"over_time.{what}", language),
+            low=svg.short(min(values), unit),
+            high=svg.short(max(values), unit),
         )
 
     return svg.chart(HEIGHT, body, alt, language)

@@ -30,6 +30,11 @@ def sustained(view: ReportView, language: str, name: Name) -> list[dict[str, Any
                     "key": row.key,
                     "name": name(row),
                     "svg": safe(chart),
+                    "over_time": [
+                        (f"over_time.{what}", safe(drawn))
+                        for what in points.OVER_TIME
+                        if (drawn := points.over_time(view, row, what, language, name))
+                    ],
                     "facts": [(key, words) for key, words in _facts(row, one) if words],
                 }
             )
