@@ -53,7 +53,7 @@ fi
 # Against one another, and against what this node measured before.
 "$python" -m bench fleet "$run" --results "$store" >"$log" 2>&1
 case $? in
-    1) drain "$(grep -m 1 -i sick "$log" || head -n 1 "$log")" ;;
+    1) drain "$(grep -m 1 "^SICK" "$log" || head -n 1 "$log")" ;;
     0) ;;
     *) say "no verdict: $(tail -n 1 "$log")" ;;
 esac

@@ -44,7 +44,7 @@ def test_a_script_has_no_fault(checkout: Path, require: Callable[[str], str], sc
     ("run_code", "run_words", "run_file", "fleet_code", "fleet_words", "code", "drained"),
     [
         (0, "", "yes", 0, "none sick", 0, ""),
-        (0, "", "yes", 1, "node0 rank 1 cuda:1 is sick: clock", 1, "is sick: clock"),
+        (0, "", "yes", 1, "kind  devices  sick\nSICK node0 rank 1 cuda:1: clock", 1, "SICK node0 rank 1 cuda:1: clock"),
         (1, "", "yes", 0, "none sick", 0, ""),  # rows too noisy to use are no sickness
         (0, "", "yes", 3, "no device that can be judged", 0, ""),
         (1, "bench: no rank could measure: rank 0: cuda is absent", "", 0, "", 1, "cuda is absent"),

@@ -175,7 +175,8 @@ def test_the_run_file_has_everybodys_rows_and_one_for_the_lost() -> None:
     ranks.ready(0, 1)
     for rank in (0, 1):
         ranks.row(rank, 1)
-    ranks.board.post("in_flight", measurement(id="00002", rank=1, host="node1", case={"m": 7}, timed=False), 1)
+    unknown = {"cache": "not-applicable", "accumulate": None, "implementation": "best"}
+    ranks.board.post("in_flight", measurement(id="00002", rank=1, host="node1", timed=False, **unknown), 1)
     ranks.dead.add(1)
     ranks.leader.step()
     ranks.row(0, 2)
@@ -186,7 +187,9 @@ def test_the_run_file_has_everybodys_rows_and_one_for_the_lost() -> None:
     expected = [("r0-00001", 0, "ok"), ("r1-00001", 1, "ok"), ("r0-00002", 0, "ok")]
     assert rows == [*expected, ("r1-lost", 1, "crashed"), ("r2-lost", 2, "timeout")]
     died, absent = file.measurements[-2:]
-    assert died.case == {"m": 7} and "rank 1 on node1" in died.reason and "during this row" in died.reason
+    series = {(row.cache, row.accumulate, row.implementation) for row in file.measurements}
+    assert series == {("cold", "fp32", "torch")}, "of the series in which the others pass"
+    assert "rank 1 on node1" in died.reason and "during this row" in died.reason
     assert "rank 2: never came" in absent.reason and absent.device == "unknown"
     assert [one.rank for one in file.devices] == [0, 1, 2]
     assert file.end is not None and file.end.status == "complete"

@@ -38,7 +38,8 @@ def merged(
     # The plan's order, so that what is cut off after a row is the same for all; stable, so ranks follow in order.
     rows.sort(key=lambda row: row.id.partition("-")[2])
     pattern = next((row for each in heard for row in (each.in_flight, *each.rows) if row is not None), None)
-    rows += [row for each in heard if (row := _lost_row(each, pattern)) is not None]
+    timed = {_asked(row): row for row in rows if row.time is not None}
+    rows += [row for each in heard if (row := _lost_row(each, pattern, timed)) is not None]
     status: Literal["complete", "interrupted"] = "interrupted" if ended else "complete"
     return records.RunFile(
         run=run,
@@ -121,9 +122,18 @@ def _devices(each: Heard) -> list[records.Device]:
     ]
 
 
-def _lost_row(each: Heard, pattern: records.Measurement | None) -> records.Measurement | None:
-    """The row that a lost rank was at, or one as the others have it, with what became of the rank; None where it ended
-    by itself, or where nobody came as far as a row."""
+def _asked(row: records.Measurement) -> tuple[object, ...]:
+    return (row.kernel, repr(sorted(row.case.items())), row.precision, row.mode, row.data)
+
+
+def _lost_row(
+    each: Heard, pattern: records.Measurement | None, timed: Mapping[tuple[object, ...], records.Measurement]
+) -> records.Measurement | None:
+    """The row that a lost rank was at, or one as the others have it, with what became of the rank.
+
+    Of the series of those who could time it, so that it is seen to fail where others pass. None where the rank ended by
+    itself, or where nobody came as far as a row.
+    """
     if each.fate is None or each.fate.status is None:
         return None
     done = {row.id for row in each.rows}
@@ -132,6 +142,7 @@ def _lost_row(each: Heard, pattern: records.Measurement | None) -> records.Measu
     if like is None:
         return None
     device = _devices(each)[0]
+    twin = timed.get(_asked(like), like)
     return records.Measurement(
         id=f"r{each.rank}-lost",
         device=like.device if like.rank == each.rank else device.device,
@@ -141,12 +152,12 @@ def _lost_row(each: Heard, pattern: records.Measurement | None) -> records.Measu
         kernel=like.kernel,
         case=like.case,
         precision=like.precision,
-        accumulate=None,
-        implementation=like.implementation,
+        accumulate=twin.accumulate,
+        implementation=twin.implementation,
         role=like.role,
         mode=like.mode,
         data=like.data,
-        cache=like.cache,
+        cache=twin.cache,
         status=each.fate.status,
         reason=f"{each.where}: {each.fate.reason}" + (" (during this row)" if at else ""),
         work=like.work,

@@ -125,7 +125,7 @@ class _Rank:
     def measure(self) -> None:
         """Everything up to the end of this rank's plan; how it went is told. Raises BoardLost."""
         try:
-            self._own_path = _own_path(Path(self.member.path()), self.member.place.rank)
+            self._own_path = own_path(Path(self.member.path()), self.member.place.rank)
             done = self._measured(self._own_path)
         except Terminated as end:
             done = Done(status="interrupted", reason=str(end))
@@ -259,7 +259,7 @@ class _Telling:
         return self._prepared.devices[-1]
 
 
-def _own_path(path: Path, rank: int) -> Path:
+def own_path(path: Path, rank: int) -> Path:
     """Where a rank keeps its own run file: beside that of all or, on a node that can't write there, with what is
     temporary."""
     folder = path.parent / f"{path.stem}.ranks"
