@@ -167,8 +167,8 @@ class _Session:
         held = [row for row in rows if row.case == item.case and row.implementation == item.label]
         if held:
             return held[-1]
-        kept_s = FINAL_S * still_to_come
-        self.prepared.budget_s = self.budget_s - (kept_s if self._left_s() > kept_s else 0.0)
+        even_s = max(0.0, self._left_s()) * still_to_come / (still_to_come + 1)
+        self.prepared.budget_s = self.budget_s - min(FINAL_S * still_to_come, even_s)
         # Rows are numbered through the file: those that it holds stand before the new one.
         self.prepared.items = {self.search.device.device: [item] * (len(rows) + 1)}
         measure_more(self.prepared, self.journal, self.watcher)
