@@ -118,6 +118,7 @@ def run(args: argparse.Namespace) -> int:
     form = _format(args)
     from bench.cli import report_formats
     from bench.cli.files import refuse_existing, write_whole
+    from bench.report.numbers import counted
 
     printed = _to_stdout(args)
     if not printed:
@@ -134,7 +135,10 @@ def run(args: argparse.Namespace) -> int:
     else:
         data = report_formats.text(view, args, form).encode("utf-8", "backslashreplace")
     write_whole(args.output, data)
-    print(f"wrote {args.output}: {len(view.devices)} devices, {len(view.rows)} rows", file=sys.stderr)
+    print(
+        f"wrote {args.output}: {counted(len(view.devices), 'device')}, {counted(len(view.rows), 'row')}",
+        file=sys.stderr,
+    )
     return 0
 
 

@@ -52,8 +52,10 @@ def page(view: ReportView, args: argparse.Namespace, runs: Sequence[Path]) -> st
     files = report_folder.links(args.output, names)
     found = render(view, language=args.language, defaults=kernel_defaults(), files=files, title=args.title)
     if names:
+        from bench.report.numbers import counted
+
         report_folder.write(args.output, names, runs)
-        print(f"wrote {report_folder.folder_of(args.output)}: {len(names)} run files", file=sys.stderr)
+        print(f"wrote {report_folder.folder_of(args.output)}: {counted(len(names), 'run file')}", file=sys.stderr)
     return found
 
 

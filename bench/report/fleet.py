@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from bench.analysis.fleet import DeviceVerdict, Finding, Fleet, Kind, Status, name_of
-from bench.report.numbers import percent
+from bench.report.numbers import counted, percent
 from bench.report.table import ASCII
 
 SCHEMA: Final = 1
@@ -164,7 +164,7 @@ def _figure(value: float | None, digits: int) -> str:
 
 
 def _total(fleet: Fleet, unjudged: int) -> str:
-    devices = f"{len(fleet.devices):,} device{'s' if len(fleet.devices) != 1 else ''}"
-    runs = f"{fleet.runs:,} run{'s' if fleet.runs != 1 else ''}"
     sick = f"{len(fleet.sick):,} sick" if fleet.sick else "none sick"
-    return f"{devices} in {runs}: {sick}" + (f", {unjudged:,} unjudged" if unjudged else "")
+    return f"{counted(len(fleet.devices), 'device')} in {counted(fleet.runs, 'run')}: {sick}" + (
+        f", {unjudged:,} unjudged" if unjudged else ""
+    )

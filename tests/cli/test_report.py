@@ -28,7 +28,7 @@ def write(file: records.RunFile, path: Path) -> Path:
 
 def test_a_run_becomes_a_page(cli: Cli, stored: Path, tmp_path: Path) -> None:
     done = cli("report", str(stored), "-o", "out.html", "--language", "zh", "--price", "Some*=2/h")
-    assert done.code == 0 and "1 devices" in done.err, done.err
+    assert done.code == 0 and ": 1 device, " in done.err, done.err
     text = (tmp_path / "out.html").read_text("utf-8")
     assert "算力实测报告" in text and "Some CPU" in text and "7.2 PFLOP" not in text
     assert 'data-value="3600000000000000.0"' in text
@@ -66,7 +66,7 @@ def test_one_chart_is_a_picture(cli: Cli, stored: Path, tmp_path: Path) -> None:
 )
 def test_the_name_of_the_file_says_its_format(cli: Cli, stored: Path, tmp_path: Path, suffix: str, holds: str) -> None:
     done = cli("report", str(stored), "-o", f"out{suffix}")
-    assert done.code == 0 and done.out == "" and "1 devices" in done.err, done.err
+    assert done.code == 0 and done.out == "" and ": 1 device, " in done.err, done.err
     assert holds in (tmp_path / f"out{suffix}").read_text("utf-8")
 
 
