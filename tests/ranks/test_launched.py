@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -63,40 +64,30 @@ def by_rank(run: records.RunFile) -> dict[int, list[records.Measurement]]:
     return found
 
 
+def _ranks(run: records.RunFile) -> dict[str, Any]:
+    assert run.run.pinning is not None
+    return dict(run.run.pinning["ranks"])
+
+
 def measured(rows: list[records.Measurement]) -> list[records.Measurement]:
     return [row for row in rows if row.status in records.MEASURED]
 
 
 @pytest.mark.slow
-def test_two_ranks_at_once_each_on_cores_of_its_own_make_one_run_file(launch: Launch, tmp_path: Path) -> None:
-    process = launch(torchrun(2), "--row-budget", "1")
+def test_four_ranks_staggered_measure_one_after_another_and_make_one_run_file(launch: Launch, tmp_path: Path) -> None:
+    process = launch(torchrun(4), "--stagger", "--rows", "1", "--row-budget", "1")
     out, err = process.communicate(timeout=TIMEOUT_S)
     run = records.read(tmp_path / "all.jsonl")
-    rows = by_rank(run)
-    assert {rank: len(measured(mine)) for rank, mine in rows.items()} == {0: 2, 1: 2}, err
-    assert [device.rank for device in run.devices] == [0, 1]
-    assert run.end is not None and run.end.status == "complete"
-    assert run.run.pinning is not None
-    ranks = run.run.pinning["ranks"]
-    assert (ranks["launcher"], ranks["world"], ranks["stagger"]) == ("torchrun", 2, False)
-    allowed = os.sched_getaffinity(0)
-    if sum(bool(core & allowed) for core in read_topology().cores) > 1:
-        one, other = (set(cpus) for cpus in ranks["affinity"].values())
-        assert not one & other, "none measures the other"
-    assert out.count("slowest is") == 1, "one table"
-    own = sorted(path.name for path in (tmp_path / "all.ranks").iterdir())
-    assert own == ["all-rank00000.jsonl", "all-rank00001.jsonl"], "each rank's journal stays"
-    assert not _left(tmp_path)
-
-
-@pytest.mark.slow
-def test_four_ranks_staggered_measure_one_after_another(launch: Launch, tmp_path: Path) -> None:
-    process = launch(torchrun(4), "--stagger", "--rows", "1", "--row-budget", "1")
-    _, err = process.communicate(timeout=TIMEOUT_S)
-    run = records.read(tmp_path / "all.jsonl")
     assert {rank: len(measured(mine)) for rank, mine in by_rank(run).items()} == dict.fromkeys(range(4), 1), err
-    begun = [path.stat().st_mtime_ns for path in sorted((tmp_path / "all.ranks").iterdir())]
-    assert begun == sorted(begun), "a rank's journal is closed before the next rank's is"
+    assert [device.rank for device in run.devices] == [0, 1, 2, 3]
+    assert run.end is not None and run.end.status == "complete"
+    ranks = _ranks(run)
+    assert (ranks["launcher"], ranks["world"], ranks["stagger"]) == ("torchrun", 4, True)
+    assert out.count("slowest is") == 1, "one table"
+    own = sorted((tmp_path / "all.ranks").iterdir())
+    assert [path.name for path in own] == [f"all-rank{rank:05d}.jsonl" for rank in range(4)], "the journals stay"
+    ended = [path.stat().st_mtime_ns for path in own]
+    assert ended == sorted(ended), "a rank's journal is closed before the next rank's is"
     assert not _left(tmp_path)
 
 
@@ -124,7 +115,7 @@ def test_under_srun_the_others_go_on_when_a_rank_is_killed(launch: Launch, tmp_p
 
 
 @pytest.mark.slow
-def test_under_torchrun_another_rank_writes_the_file_when_rank_0_is_killed(launch: Launch, tmp_path: Path) -> None:
+def test_of_two_ranks_at_once_the_other_writes_the_file_when_rank_0_is_killed(launch: Launch, tmp_path: Path) -> None:
     process = launch(torchrun(2), *LONG)
     _wait_for_row(tmp_path, 0)
     _wait_for_row(tmp_path, 1)
@@ -136,6 +127,12 @@ def test_under_torchrun_another_rank_writes_the_file_when_rank_0_is_killed(launc
     lost = [row for row in rows[0] if row.id == "r0-lost"]
     assert lost and lost[0].status == "crashed" and "ended without a word" in lost[0].reason
     assert run.end is not None and run.end.status == "interrupted" and run.end.exit_code == 130
+    ranks = _ranks(run)
+    assert (ranks["leader"], ranks["stagger"]) == (1, False)
+    allowed = os.sched_getaffinity(0)
+    if sum(bool(core & allowed) for core in read_topology().cores) > 1:
+        one, other = (set(cpus) for cpus in ranks["affinity"].values())
+        assert not one & other, "each on cores of its own: none measures the other"
     assert not _left(tmp_path)
 
 
