@@ -33,6 +33,8 @@ The table goes to stdout, progress to stderr; the run file keeps every sample, c
 """
 
 MAXIMUM_LAUNCHES = 1000
+MAXIMUM_RETRIES = 2
+"""As often as `bench.runner.campaign` has a pause for."""
 MAXIMUM_SEED = 2**31 - 1
 MAXIMUM_SUSTAIN_S = 86_400.0  # a day for one row
 RESUMABLE = ("run", "find")
@@ -111,6 +113,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=positive("--row-budget", "seconds"),
         metavar="SECONDS",
         help="the most that one row is given (quick: 3, standard: 4, full: 6, scenarios: 4); 0.6 are timed in any case",
+    )
+    how.add_argument(
+        "--retries",
+        type=integer("--retries", 0, MAXIMUM_RETRIES),
+        default=MAXIMUM_RETRIES,
+        metavar="N",
+        help="measure a disturbed row again, at most so often and where the budget allows it (default: %(default)s)",
     )
     how.add_argument(
         "--lock-clocks",
@@ -244,6 +253,7 @@ def options_of(args: argparse.Namespace) -> Options:
         seed=args.seed,
         budget_s=args.budget,
         row_budget_s=args.row_budget,
+        retries=args.retries,
         lock_clocks_mhz=args.lock_clocks,
         case_timeout_s=args.case_timeout,
         memory_limit_bytes=int(args.memory_limit * 1e9) if args.memory_limit else None,

@@ -201,7 +201,7 @@ class _Campaign:
     def _undisturbed(self, request: Measure, item: plan.Item, device: records.Device) -> records.Measurement:
         """The row, measured again after a growing pause where it was disturbed and nobody else's time is needed."""
         row = self._believed(self._measured(request, item, device), item)
-        for pause_s in RETRY_PAUSES_S:
+        for pause_s in RETRY_PAUSES_S[: self.prepared.options.retries]:
             if (
                 row.status not in DISTURBED
                 or request.mode == "sustained"

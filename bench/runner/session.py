@@ -52,6 +52,8 @@ class Options:
     budget_s: float | None = None
     row_budget_s: float | None = None
     """Most seconds that one row is given; None: the suite's own (`bench.runner.campaign`)."""
+    retries: int = 2
+    """How often a disturbed row is measured again, at most."""
     lock_clocks_mhz: int | None = None
     case_timeout_s: float | None = None
     memory_limit_bytes: int | None = None

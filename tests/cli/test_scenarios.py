@@ -12,7 +12,18 @@ from tests.conftest import Cli
 
 def test_a_tiny_scenario_is_measured_and_comes_to_one_figure_or_what_it_lacks(cli: Cli, tmp_path: Path) -> None:
     out = tmp_path / "run.jsonl"
-    arguments = ["--suite", "llm_finetune:tiny", "--device", "cpu", "--row-budget", "0.6", "--budget", "200"]
+    arguments = [
+        "--suite",
+        "llm_finetune:tiny",
+        "--device",
+        "cpu",
+        "--row-budget",
+        "0.6",
+        "--budget",
+        "200",
+        "--retries",
+        "0",
+    ]
     result = cli("run", *arguments, "--kernel", "gemm,attention", "--out", str(out))
     assert result.code in (0, 3, 4), result.err
     file = records.read(out)

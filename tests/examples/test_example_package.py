@@ -63,7 +63,7 @@ def test_its_kernel_is_checked_timed_and_counted_in_bytes(run, tmp_path: Path) -
     out = tmp_path / "softmax.jsonl"
     result = run(
         "run", "--kernel", "softmax", "--device", "cpu", "--precision", "fp32", "--implementation", "all",
-        "--case", "rows=256,columns=1000", "--budget", "20", "--out", str(out),
+        "--case", "rows=256,columns=1000", "--row-budget", "1", "--retries", "0", "--out", str(out),
     )  # fmt: skip
     assert result.code in (0, 4), result.err  # 4: the machine is too unsteady to say; the rows say what happened
     rows = records.read(out).measurements
@@ -84,7 +84,7 @@ def test_its_implementation_of_gemm_runs_beside_the_built_in_ones(run, tmp_path:
     result = run(
         "run", "--kernel", "gemm", "--device", "cpu", "--precision", "fp32", "--implementation", "einsum",
         "--case", "m=64,n=64,k=64", "--case", "m=32,n=48,k=64,batch=3,trans_a=1,trans_b=1",
-        "--budget", "20", "--out", str(out),
+        "--row-budget", "1", "--retries", "0", "--out", str(out),
     )  # fmt: skip
     assert result.code in (0, 4), result.err
     rows = records.read(out).measurements

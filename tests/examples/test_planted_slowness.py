@@ -15,7 +15,8 @@ from tests.installing import installed_example
 
 ARGUMENTS = [
     "run", "--kernel", "gemm", "--implementation", "planted", "--device", "cpu", "--precision", "fp32",
-    "--case", "m=64,n=48,k=32", "--case", "m=32,n=48,k=64,batch=3,trans_a=1,trans_b=1", "--budget", "20",
+    "--case", "m=64,n=48,k=32", "--case", "m=32,n=48,k=64,batch=3,trans_a=1,trans_b=1",
+    "--row-budget", "1", "--retries", "0",
 ]  # fmt: skip
 COUNTS_ROWS = """
 import os, sys

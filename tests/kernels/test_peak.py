@@ -269,7 +269,7 @@ def test_a_run_without_a_compiler_prints_the_reason(cli: Cli, tmp_path: Path) ->
 def test_a_run_records_a_ceiling_by_its_role_and_checks_it(cli: Cli) -> None:
     _, precision = HERE_RUN[0]
     case = f"chains={2 * BLOCK_CHAINS},length=2048"
-    arguments = ("--device", "cpu", "--kernel", "peak", "--case", case, "--precision", precision)
+    arguments = ("--device", "cpu", "--kernel", "peak", "--case", case, "--precision", precision, "--retries", "0")
     done = cli("run", *arguments, "--format", "json")
     rows = [row for row in map(json.loads, done.out.splitlines()) if row["type"] == "measurement"]
     assert [row["role"] for row in rows] == [Role.CEILING]

@@ -37,7 +37,19 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
     def start(words: list[str], *more: str, ranks: dict[str, str] | None = None) -> subprocess.Popen[str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "OMP_"))}
         environment |= {"NO_COLOR": "1", "PYTHONUTF8": "1", **(ranks or {})}
-        command = [*words, "bench", "run", *PLAN, *more, "--rank-timeout", str(HURRY_S), "--out", "all.jsonl"]
+        command = [
+            *words,
+            "bench",
+            "run",
+            *PLAN,
+            *more,
+            "--retries",
+            "0",
+            "--rank-timeout",
+            str(HURRY_S),
+            "--out",
+            "all.jsonl",
+        ]
         process = subprocess.Popen(
             command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

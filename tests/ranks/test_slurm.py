@@ -68,7 +68,18 @@ def test_the_sbatch_example_makes_one_run_file_of_its_tasks(
     script = tmp_path / "bench.sbatch"
     # The directives for GPUs go, as the script says for processors: this Slurm knows of none.
     script.write_text("".join(line for line in text.splitlines(keepends=True) if not line.startswith("#SBATCH --gpus")))
-    what = ["--kernel", "gemm", "--case", "m=64,n=64,k=64", "--precision", "fp32", "--row-budget", "1"]
+    what = [
+        "--kernel",
+        "gemm",
+        "--case",
+        "m=64,n=64,k=64",
+        "--precision",
+        "fp32",
+        "--row-budget",
+        "1",
+        "--retries",
+        "0",
+    ]
     done = subprocess.run(
         ["sbatch", "--wait", "--ntasks-per-node=2", "--cpus-per-task=1", script.name, *what],
         cwd=tmp_path,

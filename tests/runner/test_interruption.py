@@ -17,7 +17,8 @@ import pytest
 from bench import records
 
 CASES = [word for size in (32, 64) for word in ("--case", f"m={size},n={size},k={size}")]
-ARGUMENTS = ["--device", "cpu", "--kernel", "gemm", *CASES, "--precision", "fp32,int8", "--budget", "120"]
+ARGUMENTS = ["--device", "cpu", "--kernel", "gemm", *CASES, "--precision", "fp32,int8"]
+ARGUMENTS += ["--budget", "120", "--retries", "0"]
 # The budget is far more than a run needs: on a busy machine a row that it leaves out would pass for one that was lost.
 ROWS = 4
 RUN_S = 15.0

@@ -124,7 +124,7 @@ def test_each_fault_costs_its_own_row_and_nothing_else(cli: Cli, plugin_path: Pa
     out = tmp_path / "faults.jsonl"
     environment = {"PYTHONPATH": os.pathsep.join([str(plugin_path), os.environ.get("PYTHONPATH", "")])}
     arguments = ["--kernel", "faulty", "--implementation", "all", "--device", "cpu", "--precision", "fp32"]
-    limits = ["--budget", "250", "--case-timeout", "15", "--memory-limit", "1.5"]
+    limits = ["--budget", "250", "--retries", "0", "--case-timeout", "15", "--memory-limit", "1.5"]
     result = cli("run", *arguments, *limits, "--out", str(out), env=environment)
     run = records.read(out)
     rows = {row.implementation: row for row in run.measurements}
@@ -154,20 +154,8 @@ def test_best_passes_over_what_fails(cli: Cli, plugin_path: Path, tmp_path: Path
         (info / name).write_text((plugin_path / "faulty_plugin-1.0.dist-info" / name).read_text())
     out = tmp_path / "best.jsonl"
     environment = {"PYTHONPATH": str(tmp_path / "path")}
-    result = cli(
-        "run",
-        "--kernel",
-        "faulty",
-        "--device",
-        "cpu",
-        "--budget",
-        "120",
-        "--row-budget",
-        "1",
-        "--out",
-        str(out),
-        env=environment,
-    )
+    arguments = ["--kernel", "faulty", "--device", "cpu", "--budget", "200", "--row-budget", "1", "--retries", "0"]
+    result = cli("run", *arguments, "--out", str(out), env=environment)
     assert result.code in (0, 4), result.err
     rows = [row for row in records.read(out).measurements if row.status in records.MEASURED]
     assert [row.implementation for row in rows] and rows[0].implementation in RIGHT
