@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
+
+from blocks import seconds_per_call
 
 from bench import plugins
 from bench.devices import Backend, backend, discover, view
@@ -195,28 +196,18 @@ def _int8_heads(inputs: Inputs) -> Any:
 
 def _ratio(device: Backend, plain: Call, best: Call, options: argparse.Namespace) -> tuple[float, tuple[float, float]]:
     """The median of plain / best over alternating pairs of blocks, and its 95 % interval."""
-    looks = [_block(device, call, 1) for call in (plain, best)]
+    looks = [seconds_per_call(device, call, 1) for call in (plain, best)]
     counts = [max(1, int(options.block / look)) for look in looks]
     pairs = FEWEST_PAIRS if max(looks) > SLOW_CALLS_S else max(FEWEST_PAIRS, options.pairs)
     ratios = []
     for pair in range(pairs):
         sides = [(plain, counts[0]), (best, counts[1])]
-        spent = [_block(device, *side) for side in (reversed(sides) if pair % 2 else sides)]
+        spent = [seconds_per_call(device, *side) for side in (reversed(sides) if pair % 2 else sides)]
         first, second = reversed(spent) if pair % 2 else spent
         ratios.append(first / second)
     interval = median_interval(ratios)
     assert interval is not None, "there are enough pairs"
     return median(ratios), interval
-
-
-def _block(device: Backend, call: Call, calls: int) -> float:
-    """Seconds per call of a plain loop."""
-    device.synchronize()
-    start = time.perf_counter()
-    for _ in range(calls):
-        call()
-    device.synchronize()
-    return (time.perf_counter() - start) / calls
 
 
 if __name__ == "__main__":

@@ -30,8 +30,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blocks import seconds_per_call
+
 from bench import plugins
-from bench.devices import Backend, backend, discover, view
+from bench.devices import backend, discover, view
 from bench.errors import BenchError, UnavailableError
 from bench.kernel import Call, Inputs
 from bench.runner.plan import Selection
@@ -261,7 +263,7 @@ def _side_by_side(options: argparse.Namespace, points: Sequence[tuple[dict[str, 
             inputs = Inputs(case, options.precision, view(record), tensors)
             call = plugins.load().implementations(options.kernel)[implementation].build(kernel, inputs)
             call()
-            count = max(1, int(BLOCK_S / _block(device, call, 1)))
+            count = max(1, int(BLOCK_S / seconds_per_call(device, call, 1)))
             operations = kernel.work(case, options.precision).operations
             calls[_name((case, implementation))] = call, count, operations
         rates: dict[str, list[float]] = {name: [] for name in calls}
@@ -269,18 +271,8 @@ def _side_by_side(options: argparse.Namespace, points: Sequence[tuple[dict[str, 
             # Twice in the same order: the rounds that choose and those that judge meet the same neighbours' order.
             for name in reversed(calls) if number // 2 % 2 else calls:
                 call, count, operations = calls[name]
-                rates[name].append(operations / _block(device, call, count))
+                rates[name].append(operations / seconds_per_call(device, call, count))
     return rates
-
-
-def _block(device: Backend, call: Call, calls: int) -> float:
-    """Seconds per call of a plain loop."""
-    device.synchronize()
-    start = time.perf_counter()
-    for _ in range(calls):
-        call()
-    device.synchronize()
-    return (time.perf_counter() - start) / calls
 
 
 if __name__ == "__main__":

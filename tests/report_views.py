@@ -58,7 +58,13 @@ def hostile_view(name: str, source: str = "a") -> ReportView:
     one.ratings = {f"fp32/{name}": records.Rated(kind="user", operations_per_s=1.0, source=name)}
     found = run_file(rows, devices=[one])
     found.run = msgspec.structs.replace(
-        found.run, id=name, command=[name], software={"torch": name}, suite=name, started=name, host={"os": name}
+        found.run,
+        id=name,
+        command=[name],
+        software={"torch": name, f"of {name}": name},
+        suite=name,
+        started=name,
+        host={"os": name},
     )
     return build([(source, found)])
 

@@ -34,7 +34,7 @@ The table goes to stdout, progress to stderr; the run file keeps every sample, c
 
 MAXIMUM_LAUNCHES = 1000
 MAXIMUM_RETRIES = 2
-"""As often as `bench.runner.campaign` has a pause for."""
+"""As often as `bench.runner.campaign` has a pause for; not imported from there, for --help is to cost nothing."""
 MAXIMUM_SEED = 2**31 - 1
 MAXIMUM_SUSTAIN_S = 86_400.0  # a day for one row
 RESUMABLE = ("run", "find")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +19,7 @@ import msgspec
 
 from bench import records
 from bench.errors import BenchError
+from bench.runner.parent import end_with_parent
 from bench.runner.protocol import (
     Channel,
     Describe,
@@ -50,7 +52,7 @@ REFERENCE_CANARIES: Final = 5
 
 def main(read_fd: int, write_fd: int) -> None:
     """Answer the parent's requests until it says stop or is gone."""
-    _die_with_parent()
+    end_with_parent(signal.SIGKILL)
     _be_first_to_go()
     channel = Channel(read_fd, write_fd, expects=Request)
     devices: dict[str, records.Device] = {}
@@ -160,17 +162,6 @@ def _software() -> dict[str, str]:
 
     found["torch"] = str(torch.__version__)  # the distribution's metadata lacks the +cpu, +cu130, +rocm
     return found
-
-
-def _die_with_parent() -> None:
-    """On Linux the kernel ends this process when its parent dies, even while it is stuck in a long call."""
-    if sys.platform != "linux":
-        return
-    import ctypes
-    import signal
-
-    PR_SET_PDEATHSIG = 1  # noqa: N806  # the kernel's own name, prctl(2)
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _be_first_to_go() -> None:

@@ -273,7 +273,7 @@ def test_a_measurement_that_failed_is_an_error_and_not_a_pass(
     [
         (b"no json", "comparison.json"),
         (b'{"verdict": "same", "series": 1}', "comparison.json"),
-        (b"{}", "../../work/comparison.json"),
+        (b"{}", "../../escaped.json"),
         (b" " * (33 * 2**20), "comparison.json"),
     ],
     ids=["no json", "no comparison", "a path out of the folder", "33 MiB of nothing"],
@@ -287,6 +287,7 @@ def test_an_artefact_is_read_as_a_strangers(
     assert "state=error" in runner.status
     assert "Traceback" not in done.stderr
     assert not list((runner.folder / "work").iterdir()), "nothing is unpacked"
+    assert not list(runner.folder.parent.rglob("escaped.json")), "nor beside it"
 
 
 def test_what_a_fork_writes_into_a_comparison_is_text(runner: Runner, kit: Callable[[str], dict[Any, Any]]) -> None:

@@ -17,6 +17,10 @@ from typing import Any
 import pytest
 
 from bench import records
+from bench.cli.run import MAXIMUM_RETRIES
+from bench.runner.campaign import RETRY_PAUSES_S
+from bench.runner.plan import Selection
+from bench.runner.session import Options
 from tests.conftest import Cli
 
 SMALL = {
@@ -130,6 +134,10 @@ def test_all_shows_the_implementations_side_by_side(cli: Cli, tmp_path: Path) ->
     assert cli("run", *arguments, "--device", "cpu", *LIMITS, "--out", str(out)).code in (0, 4)
     names = [row.implementation for row in records.read(out).measurements]
     assert len(names) > 1 and len(set(names)) == len(names)
+
+
+def test_a_disturbed_row_may_be_measured_again_as_often_as_there_are_pauses() -> None:
+    assert MAXIMUM_RETRIES == Options(Selection()).retries == len(RETRY_PAUSES_S)
 
 
 def test_a_dry_run_measures_and_writes_nothing(cli: Cli, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import sys
 from html.parser import HTMLParser
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +21,7 @@ from bench.report.charts import bars, svg
 from bench.report.page import embedded, linked, render
 from bench.report.report_words import CATALOGUE, EN, ZH
 from tests.factories import device, measurement, run_file
+from tests.report_views import hostile_view
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -60,25 +60,7 @@ class Read(HTMLParser):
 
 def named(name: str, file: str = "a") -> str:
     """A page of a run in which every field that is free text has this name."""
-    losses = [records.Loss(factor="kernel", ratio=0.5, why=name)]
-    rows = [
-        measurement(
-            kernel=name, implementation=name, case={name: name, "m": size}, reason=name, losses=losses,
-            status="noisy", warnings=[name], host=name, data=name, also=[name],
-            work=records.Work(operations=size, bytes=8),
-        )
-        for size in (10, 100)
-    ]  # fmt: skip
-    for row in rows:
-        row.rated = records.Rated(kind="user", operations_per_s=4e12, source=name)
-    rows.append(measurement(kernel=name, status="failed", reason=name, timed=False, precision="fp16", accumulate=name))
-    one = device(name=name, host=name, vendor=name, architecture=name, driver=name, runtime=name)
-    one.ratings = {f"fp32/{name}": records.Rated(kind="user", operations_per_s=1.0, source=name)}
-    found = run_file(rows, devices=[one])
-    found.run = msgspec.structs.replace(
-        found.run, id=name, command=[name], software={name: name}, suite=name, started=name, host={"os": name}
-    )
-    return render(build([(file, found)]))
+    return render(hostile_view(name, file))
 
 
 @pytest.mark.parametrize("name", HOSTILE)

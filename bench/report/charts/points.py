@@ -105,13 +105,7 @@ def sustained(view: ReportView, row: Row, language: str = "en", name: Name = cas
     if not pairs:
         return ""
     burst = amount / found.burst_median_s if found.burst_median_s else None
-    across = svg.Linear(max(x for x, _ in pairs) or 1.0, LEFT, svg.WIDTH - RIGHT)
-    up = svg.Linear(max([y for _, y in pairs] + ([burst] if burst else [])), HEIGHT - BOTTOM, TOP)
-    body = _axes(across, up, unit, "sustained.x", language, plain_x=True)
-    points = " ".join(f"{svg.number(across(x))},{svg.number(up(y))}" for x, y in pairs)
-    if burst:
-        body.append(svg.line(LEFT, up(burst), svg.WIDTH - RIGHT, up(burst), "rated-line"))
-    body.append(f'<polyline class="measured-line" points="{points}"/>')
+    body = _line(pairs, unit, language, burst)
 
     def alt(language: str) -> str:
         return say(
@@ -136,11 +130,7 @@ def over_time(view: ReportView, row: Row, what: str, language: str = "en", name:
     if len(pairs) < 2 or max(value for _, value in pairs) <= 0:
         return ""
     unit, values = OVER_TIME[what], [value for _, value in pairs]
-    across = svg.Linear(max(x for x, _ in pairs) or 1.0, LEFT, svg.WIDTH - RIGHT)
-    up = svg.Linear(max(values), HEIGHT - BOTTOM, TOP)
-    body = _axes(across, up, unit, "sustained.x", language, plain_x=True)
-    drawn = " ".join(f"{svg.number(across(x))},{svg.number(up(max(y, 0.0)))}" for x, y in pairs)
-    body.append(f'<polyline class="measured-line" points="{drawn}"/>')
+    body = _line(pairs, unit, language)
 
     def alt(language: str) -> str:
         return say(
@@ -154,6 +144,17 @@ def over_time(view: ReportView, row: Row, what: str, language: str = "en", name:
         )
 
     return svg.chart(HEIGHT, body, alt, language)
+
+
+def _line(pairs: Sequence[tuple[float, float]], unit: str, language: str, level: float | None = None) -> list[str]:
+    """Axes and a line of (seconds, value); `level` is drawn across, dashed."""
+    across = svg.Linear(max(x for x, _ in pairs) or 1.0, LEFT, svg.WIDTH - RIGHT)
+    up = svg.Linear(max([y for _, y in pairs] + ([level] if level else [])), HEIGHT - BOTTOM, TOP)
+    body = _axes(across, up, unit, "sustained.x", language, plain_x=True)
+    if level:
+        body.append(svg.line(LEFT, up(level), svg.WIDTH - RIGHT, up(level), "rated-line"))
+    drawn = " ".join(f"{svg.number(across(x))},{svg.number(up(y))}" for x, y in pairs)
+    return [*body, f'<polyline class="measured-line" points="{drawn}"/>']
 
 
 def size_of(row: Row) -> float:

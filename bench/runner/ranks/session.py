@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -19,6 +18,7 @@ from bench.devices.cores import read_topology
 from bench.errors import BenchError
 from bench.runner import plan
 from bench.runner.campaign import execute, run_record
+from bench.runner.parent import end_with_parent
 from bench.runner.ranks.board import BoardLost, Done, connect
 from bench.runner.ranks.cores import crowded, shares
 from bench.runner.ranks.leader import STUCK_S
@@ -57,7 +57,8 @@ def measure(
     """
     started = time.monotonic()
     ending = Ending()
-    _end_with_parent()
+    # A rank whose launcher was killed hands over what it has, and is no orphan.
+    end_with_parent(signal.SIGTERM)
     if place.launcher == "torchrun" and os.environ.get("OMP_NUM_THREADS") == "1":
         # torchrun's default for ranks that bring their own threads; here it would leave all cores but one idle.
         del os.environ["OMP_NUM_THREADS"]
@@ -274,11 +275,3 @@ def own_path(path: Path, rank: int) -> Path:
             f"bench: rank {rank}: {path.parent} can't be written here: its own run file is in {folder}", file=sys.stderr
         )
     return folder / f"{path.stem}-rank{rank:05d}.jsonl"
-
-
-def _end_with_parent() -> None:
-    """On Linux a rank whose launcher was killed gets SIGTERM: it hands over what it has, and is no orphan."""
-    if sys.platform != "linux":
-        return
-    PR_SET_PDEATHSIG = 1  # noqa: N806  # the kernel's own name, prctl(2)
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
