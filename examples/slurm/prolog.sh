@@ -2,6 +2,7 @@
 # Slurm prolog: measures the GPUs of the node for at most a minute; a sick one drains the node, and the job is requeued.
 #
 # slurm.conf:  Prolog=/etc/slurm/prolog.sh   PrologFlags=Alloc   PrologEpilogTimeout=120
+# Slurm gives a prolog no environment but its own: change the defaults below, or call it from a script that sets them.
 # Try it by hand first: a node whose disk is so slow that torch is not there in BENCH_LIMIT_S counts as hung.
 # Exit code 0: the node takes the job. 1: Slurm drains the node. Whatever is wrong with this check itself is no reason
 # to drain anything: it is logged, and the node takes the job.
@@ -12,6 +13,8 @@ store=${BENCH_STORE:-/var/lib/suanli-bench}
 device=${BENCH_DEVICE:-cuda}
 gpus=${BENCH_GPUS:-$(nvidia-smi --list-gpus 2>/dev/null | wc -l)}
 limit_s=${BENCH_LIMIT_S:-55}
+# Without one bash looks where it always does; what it starts would look nowhere.
+export PATH
 
 say() { logger --tag suanli-bench -- "$1" 2>/dev/null || printf 'suanli-bench: %s\n' "$1" >&2; }
 drain() {
@@ -50,8 +53,8 @@ if [[ ! -s $run ]]; then
     exit 0
 fi
 
-# Against one another, and against what this node measured before.
-"$python" -m bench fleet "$run" --results "$store" >"$log" 2>&1
+# Against one another, and against what this node measured before; a line wide enough for the whole reason.
+COLUMNS=250 "$python" -m bench fleet "$run" --results "$store" >"$log" 2>&1
 case $? in
     1) drain "$(grep -m 1 "^SICK" "$log" || head -n 1 "$log")" ;;
     0) ;;
