@@ -16,7 +16,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Final, NoReturn
 
-from bench.errors import BenchError, UsageError, unknown_name
+from bench.errors import BenchError, UnavailableError, UsageError, unknown_name
 
 EXIT_INTERRUPTED: Final = 130
 SPELL_OUT: Final = "bench.spell-out"
@@ -87,7 +87,7 @@ def main(argv: Sequence[str]) -> int:
             import traceback
 
             traceback.print_exc()
-        print(f"bench: {error}", file=sys.stderr)
+        _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         # A second Ctrl-C has nothing left to end, and must not tear up the interpreter's own shutdown.
@@ -98,10 +98,32 @@ def main(argv: Sequence[str]) -> int:
         # Whoever read our output has had enough: end quietly, and keep the interpreter from flushing into the void.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (OSError, RecursionError) as error:
+        # What a file system or a file may still come up with where a command looked for nothing of the kind: a name
+        # too long, a working directory that is gone, a million opening brackets.
+        if debug:
+            raise
+        _complain(_words_on(error))
+        return UnavailableError.exit_code
     return code
 
 
-def parser_for(command: str) -> argparse.ArgumentParser:
+def _complain(message: str) -> None:
+    """One line on stderr, whatever the names in it hold."""
+    if not message.isprintable():
+        from bench.store.index import printable
+
+        message = printable(message)
+    print(f"bench: {message}", file=sys.stderr)
+
+
+def _words_on(error: OSError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "a file is nested too deeply to be read (--debug shows where)"
+    return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+
+
+def parser_for(command: str) -> Parser:
     """The complete parser of one command."""
     module = _module(command)
     parser = Parser(
@@ -127,10 +149,23 @@ def _dispatch(argv: list[str]) -> int:
     command, *rest = options
     if command not in COMMANDS:
         raise unknown_name("command", command, COMMANDS)
-    args = parser_for(command).parse_args(rest)
+    args = _parsed(parser_for(command), rest)
     args.argv = [command, *rest]
     code: int = _module(command).run(args)
     return code
+
+
+def _parsed(parser: Parser, words: list[str]) -> argparse.Namespace:
+    """The arguments; positional words may stand on both sides of an option, which plain argparse takes for unknown."""
+    try:
+        return parser.parse_args(words)
+    except UsageError as refused:
+        if parser.behind_dashes or "--" in words:
+            raise
+        try:
+            return parser.parse_intermixed_args(words)
+        except (UsageError, TypeError):  # TypeError: a parser with actions of its own can't do it
+            raise refused from None
 
 
 def _module(command: str) -> ModuleType:

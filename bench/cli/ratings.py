@@ -16,7 +16,8 @@ Search the tables of rated peaks that utilisation is set against.
 
 Every figure is dense, per torch device (a card of two dies shows as two), and counts a multiply-add as two operations.
 Without an argument all rows are listed; NAME keeps the rows whose name holds it. --match says which one row a device
-gets by the name that its driver reports, or that it gets none: an unlisted SKU never gets its neighbour's figures.
+gets by the name that its driver reports, or that it gets none (an answer, too: exit 0; JSON has "match": null): an
+unlisted SKU never gets its neighbour's figures.
 --check lists the rows whose figure differs from units × operations per clock × clock by more than 3 %.
 """
 
@@ -173,17 +174,19 @@ def _nothing_found(name: str, names: Sequence[str]) -> Exception:
 
 def _row(entry: Any) -> dict[str, Any]:
     """One entry as the JSON contract has it: peaks by plain precision name, per torch device, null where unknown."""
-    from bench.ratings import KEYS, peaks_of
+    from bench.ratings import KEYS, interconnect_of, peaks_of
 
     peaks = peaks_of(entry)
     figures = {key: peaks[key].operations_per_s if key in peaks else None for key in KEYS if key != "bandwidth"}
-    bandwidth = peaks.get("bandwidth")
+    bandwidth, links = peaks.get("bandwidth"), interconnect_of(entry)
     return {
         "vendor": entry.vendor,
         "name": entry.name,
         "peaks": {plain: figures[key] for plain, key in PLAIN.items()},
         "peaks_by_accumulation": figures,
         "bandwidth_bytes_per_s": bandwidth.bytes_per_s if bandwidth else None,
+        "interconnect_bytes_per_s": links.bytes_per_s if links else None,
+        "interconnect_source": links.source if links else "",
         "devices_per_row": entry.devices_per_row[0],
         "torch_device": entry.torch_device,
         "architecture": entry.architecture,
@@ -205,6 +208,9 @@ def _facts(entry: Any) -> list[tuple[str, str]]:
     facts = [(key, f"{_digits(rate / 1e12)} T/s") for key, rate in row["peaks_by_accumulation"].items() if rate]
     if row["bandwidth_bytes_per_s"]:
         facts.append(("bandwidth", f"{_digits(row['bandwidth_bytes_per_s'] / 1e9)} GB/s"))
+    if row["interconnect_bytes_per_s"]:
+        one_way = f"{_digits(row['interconnect_bytes_per_s'] / 1e9)} GB/s in one direction"
+        facts.append(("interconnect", f"{one_way} ({row['interconnect_source']})"))
     undisclosed = [key for key, rate in row["peaks_by_accumulation"].items() if not rate]
     if undisclosed:
         facts.append(("no source for", ", ".join(undisclosed)))

@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli.main import COMMANDS, parser_for
+from bench import records
+from bench.cli.main import COMMANDS, main, parser_for
 from tests.conftest import Cli
+from tests.factories import run_file
+
+H100 = ["--device", "NVIDIA H100 80GB HBM3", "--precision", "fp16"]
 
 
 def test_help_names_every_command_and_the_exit_codes(cli: Cli) -> None:
@@ -50,6 +54,60 @@ def test_wrong_usage_is_exit_2_and_one_line(cli: Cli, arguments: list[str], word
     assert len(result.err.strip().splitlines()) == 1
     assert all(word in result.err for word in words)
     assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["results", "check", "--format", "csv", "a.jsonl"],
+        ["results", "--format", "csv", "check", "a.jsonl"],
+        ["results", "check", "a.jsonl", "--format", "csv", "b.jsonl"],
+        ["show", "--format", "csv", "a.jsonl"],
+    ],
+)
+def test_words_may_stand_on_both_sides_of_an_option(cli: Cli, tmp_path: Path, arguments: list[str]) -> None:
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).write_bytes(b"".join(map(records.encode, [run_file([]).run])))
+    result = cli(*arguments)
+    assert result.code in (0, 1), result.err
+    assert "unrecognized" not in result.err
+
+
+def test_a_word_too_many_is_refused_wherever_it_stands(cli: Cli) -> None:
+    for arguments in (["show", "a", "b", "--format", "csv"], ["show", "a", "--format", "csv", "b"]):
+        result = cli(*arguments)
+        assert result.code == 2
+        assert result.err.startswith("bench: unrecognized arguments: b")
+
+
+@pytest.mark.parametrize("command", ["show", "compare", "export", "report", "fleet", "plan"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("absent.jsonl", None),
+        ("empty.jsonl", b""),
+        ("binary.jsonl", bytes(range(256)) * 4),
+        ("other.jsonl", b'{"type":"run"}\n'),
+        ("deep.jsonl", b"[" * 100_000 + b"\n"),
+        ("two\nlines.jsonl", None),
+        ("folder/" + "long" * 200 + ".jsonl", None),
+    ],
+)
+def test_what_is_no_run_file_is_exit_3_and_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    name: str,
+    content: bytes | None,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    words = {"compare": [name, name], "export": [name, "--to", "csv"], "plan": [name, "--need", "1 P", *H100]}
+    assert main([command, *words.get(command, [name])]) == 3
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1 and said.startswith("bench: "), said
 
 
 def test_debug_shows_the_traceback(cli: Cli) -> None:
