@@ -14,6 +14,8 @@ from fractions import Fraction
 from math import ceil
 from typing import Final, Literal
 
+from bench.analysis.capacity_seen import Seen
+
 Basis = Literal["rated", "measured", "effective"]
 BASES: Final[tuple[Basis, ...]] = ("rated", "measured", "effective")
 Kind = Literal["installed", "contracted", "planned"]
@@ -103,6 +105,8 @@ class Plan:
     entries: tuple[Planned, ...]
     totals: Mapping[tuple[Kind, Basis, str, str], Fraction] = field(default_factory=dict)
     needs: tuple[Need, ...] = ()
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+    """Device's name → what the runs tell of it beside rates."""
 
 
 def plan(asked: Sequence[Asked], known: Mapping[str, Known], year: int | None = None) -> Plan:

@@ -207,6 +207,11 @@ def per_money(one: Headline, device: DeviceView) -> float | None:
 
 def operations_per_j(row: Row) -> float | None:
     """Operations per joule of a sustained row; None where no energy was claimed for it (`analysis.energy`)."""
-    energy = (row.evidence.telemetry or {}).get("energy")
+    return claimed_operations_per_j(row.evidence)
+
+
+def claimed_operations_per_j(row: records.Measurement) -> float | None:
+    """The same of a row of a run file."""
+    energy = (row.telemetry or {}).get("energy")
     found = energy.get("operations_per_j") if isinstance(energy, Mapping) else None
     return float(found) if isinstance(found, int | float) and isfinite(found) and found > 0 else None

@@ -19,6 +19,7 @@ from bench.precision import PRECISIONS
 
 if TYPE_CHECKING:
     from bench.analysis.capacity import Asked, Basis, Known, Need, Plan
+    from bench.analysis.capacity_seen import Seen
     from bench.ratings import Tables
 
 DESCRIPTION: Final = """\
@@ -104,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     tables = load([args.ratings] if args.ratings is not None else [])
     names = {one.device or one.name for one in asked}
     known = {name: known_of(name, files, tables) for name in sorted(names)}
-    found = plan(asked, known, args.year)
+    found = replace(plan(asked, known, args.year), seen={name: seen_of(name, files, tables) for name in known})
     if args.need is not None:
         found = replace(found, needs=(_need(args, known_of(args.device, files, tables)),))
     _print(found, args)
@@ -181,6 +182,19 @@ def known_of(name: str, files: Sequence[records.RunFile], tables: Tables) -> Kno
     return Known(tuple(figures), power, "the rated TDP of the devices" if power is not None else "")
 
 
+def seen_of(name: str, files: Sequence[records.RunFile], tables: Tables) -> Seen:
+    """What the runs tell of a device of that name beside its rates, and what the tables say of its links."""
+    from bench.analysis.capacity_seen import RatedLink, seen
+    from bench.ratings import match
+
+    entry = match(tables, name)
+    rated = None
+    if entry is not None and entry.interconnect_gb_per_s_bidirectional is not None:
+        per_s = 1e9 * entry.interconnect_gb_per_s_bidirectional / entry.devices_per_row[0]
+        rated = RatedLink(entry.interconnect, per_s, entry.hardware_source or entry.source)
+    return seen(files, {name, entry.name} if entry is not None else {name}, rated)
+
+
 def _need(args: argparse.Namespace, known: Known) -> Need:
     from bench.analysis.capacity import need
     from bench.analysis.units import parse
@@ -208,8 +222,9 @@ def _print(plan: Plan, args: argparse.Namespace) -> None:
 
     if args.report is not None:
         from bench.cli.files import write_whole
+        from bench.report.plan_report import markdown
 
-        write_whole(args.report, report.report(plan).encode(), "--report")
+        write_whole(args.report, markdown(plan).encode("utf-8", "backslashreplace"), "--report")
     if args.format == "json":
         print(json.dumps(report.document(plan), indent=2, ensure_ascii=False, allow_nan=False))
     else:

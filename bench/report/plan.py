@@ -1,14 +1,14 @@
-"""A capacity plan for readers and programs: the tables, the JSON document, a capability report's chapters."""
+"""A capacity plan for readers and programs: the tables and the JSON document."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, Final
 
 from bench.analysis import units
 from bench.analysis.capacity import BASES, NO_JOINING, UNDISCLOSED, Figure, Need, Plan, Planned
+from bench.analysis.capacity_seen import Seen
 from bench.report.table import ASCII
 
 SCHEMA: Final = 1
@@ -17,6 +17,9 @@ MEANING: Final = {
     "measured": "the best rate that one device reached here, times the count",
     "effective": "the rate over a whole scenario (or a kernel's cases), times the count",
 }
+
+HEADERS: Final = ("entry", "kind", "devices", "basis", "precision", "of", "operations/s")
+ALIGN: Final = ("left", "left", "right", "left", "left", "left", "right")
 
 
 def document(plan: Plan) -> dict[str, Any]:
@@ -30,6 +33,7 @@ def document(plan: Plan) -> dict[str, Any]:
             for (kind, basis, precision, work), value in plan.totals.items()
         ],
         "needs": [_need(one) for one in plan.needs],
+        "devices": [{"device": name, **_seen(one)} for name, one in plan.seen.items()],
     }
 
 
@@ -67,6 +71,52 @@ def _need(one: Need) -> dict[str, Any]:
     }
 
 
+def _seen(one: Seen) -> dict[str, Any]:
+    """What is known of a product beside its rates: rated and measured each under its own key."""
+    rated = one.rated_link
+    return {
+        "interconnect": {
+            "rated": None
+            if rated is None
+            else {
+                "name": rated.name,
+                "bytes_per_s_bidirectional": rated.bytes_per_s_bidirectional,
+                "source": rated.source,
+            },
+            "measured": [
+                {
+                    "kernel": link.kernel,
+                    "precision": link.precision,
+                    "ranks": link.ranks,
+                    "nodes": link.nodes,
+                    "message_bytes": link.message_bytes,
+                    "bus_bytes_per_s": link.bytes_per_s,
+                    "rated_bytes_per_s": link.rated_bytes_per_s,
+                    "run": link.run,
+                }
+                for link in one.links
+            ],
+        },
+        "availability": {
+            "measured_at_one_moment": [
+                {"run": each.run, "started": each.started, "devices": each.devices, "delivered": each.delivered}
+                for each in one.presence
+            ]
+        },
+        "energy": {
+            "measured": [
+                {
+                    "kernel": each.kernel,
+                    "precision": each.precision,
+                    "operations_per_j": each.operations_per_j,
+                    "run": each.run,
+                }
+                for each in one.energy
+            ]
+        },
+    }
+
+
 def _figure(one: Figure) -> dict[str, Any]:
     return {"precision": one.precision, "work": one.work, **_power(one.operations_per_s), "source": one.source}
 
@@ -89,9 +139,17 @@ def terminal(plan: Plan, width: int, *, ascii_only: bool = False) -> str:
     return text.translate(ASCII) if ascii_only else text
 
 
-def _table(plan: Plan, form: str = "simple") -> str:
+def _table(plan: Plan) -> str:
     from tabulate import tabulate
 
+    rows = table_rows(plan)
+    if not rows:
+        return ""
+    return str(tabulate(rows, headers=HEADERS, tablefmt="simple", colalign=ALIGN, disable_numparse=True))
+
+
+def table_rows(plan: Plan) -> list[list[str]]:
+    """A row a figure (`HEADERS`), then the sums where there are several entries; each names its basis."""
     rows = [
         [
             one.asked.name,
@@ -112,9 +170,7 @@ def _table(plan: Plan, form: str = "simple") -> str:
             ["all of these", kind, "", basis, precision, work or "–", units.text(value)]
             for (kind, basis, precision, work), value in plan.totals.items()
         ]
-    headers = ["entry", "kind", "devices", "basis", "precision", "of", "operations/s"]
-    align = ("left", "left", "right", "left", "left", "left", "right")
-    return str(tabulate(rows, headers=headers, tablefmt=form, colalign=align, disable_numparse=True)) if rows else ""
+    return rows
 
 
 def _count(one: Planned) -> str:
@@ -131,6 +187,11 @@ def _facts(plan: Plan, width: int) -> list[str]:
 
 def entry_lines(one: Planned) -> list[str]:
     """What there is to say of an entry beside its figures."""
+    return [*scale_lines(one), *energy_lines(one), *cost_lines(one)]
+
+
+def scale_lines(one: Planned) -> list[str]:
+    """What its figures rest on, what is not known, and which share of the nameplate is said to be in use."""
     name, asked = one.asked.name, one.asked
     lines = [f"{name}: {note}" for note in one.notes]
     if one.count is not None and asked.count is None:
@@ -143,20 +204,34 @@ def entry_lines(one: Planned) -> list[str]:
             f"{name}: application level {level} % as stated: {used} of the nameplate in use{precision}; "
             "a share of the nameplate, neither measured nor effective"
         )
+    return lines
+
+
+def energy_lines(one: Planned) -> list[str]:
+    """Power, and energy in a year at that power: by rating or as given, never measured."""
+    name, asked = one.asked.name, one.asked
     if one.facility_w is not None and one.energy_j_per_year is not None:
         pue = f" at PUE {units.decimal(asked.pue)}" if asked.pue is not None else ""
-        lines.append(
+        return [
             f"{name}: power {units.decimal(one.facility_w / 1000)} kW{pue} ({one.power_source}), "
             f"{units.decimal(one.energy_j_per_year / 3_600_000_000)} MWh in a year of 8,760 h"
-        )
-    if one.cost is not None:
-        lines.append(f"{name}: cost {units.decimal(one.cost)} {asked.currency}".rstrip())
-        lines += [
+        ]
+    return []
+
+
+def cost_lines(one: Planned) -> list[str]:
+    """What it costs, and each of its P by its own basis."""
+    name, asked = one.asked.name, one.asked
+    if one.cost is None:
+        return []
+    return [
+        f"{name}: cost {units.decimal(one.cost)} {asked.currency}".rstrip(),
+        *(
             f"{name}: {units.decimal(one.cost / (figure.operations_per_s / 10**15))} {asked.currency} per "
             f"{figure.basis} P at {figure.precision}" + (f", {figure.work}" if figure.work else "")
             for figure in one.figures
-        ]
-    return lines
+        ),
+    ]
 
 
 def need_line(one: Need) -> str:
@@ -167,28 +242,3 @@ def need_line(one: Need) -> str:
         f"{units.text(one.wanted)} {figure.basis} at {figure.precision}{work}: {one.count:,} of {one.device} "
         f"({units.decimal(one.exact)}, each {units.text(figure.operations_per_s)}: {figure.source})"
     )
-
-
-def report(plan: Plan) -> str:
-    """A capability report in markdown, in the order in which such reports go; what was not measured says so."""
-    energy = [line for one in plan.entries for line in entry_lines(one)]
-    effective = any(figure.basis == "effective" for one in plan.entries for figure in one.figures)
-    chapters: Sequence[tuple[str, list[str]]] = (
-        ("Scale by precision", [_table(plan, "github"), "", *(f"- {basis}: {MEANING[basis]}" for basis in BASES)]),
-        ("Interconnect", [f"Not measured by this plan. {NO_JOINING.capitalize()}."]),
-        (
-            "Training and inference effectiveness",
-            [
-                "See the rows `effective` above: of one device, times the count."
-                if effective
-                else "Not measured: no run of these devices was given.",
-                *(f"- {need_line(one)}" for one in plan.needs),
-            ],
-        ),
-        ("Availability", ["Not measured: a plan knows of no time in which devices were out of service."]),
-        ("Energy, cost and assumptions", [f"- {line}" for line in energy] or ["Nothing was stated."]),
-    )
-    text = "# Capability report\n"
-    for number, (title, lines) in enumerate(chapters, start=1):
-        text += f"\n## {number}. {title}\n\n" + "\n".join(lines) + "\n"
-    return text
