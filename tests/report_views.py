@@ -118,6 +118,15 @@ def _several() -> ReportView:
     )
 
 
+def _fleet() -> ReportView:
+    rows = [
+        measurement(device=f"cuda:{rank}", host="node", rank=rank, median_s=(1 + rank / 2) * 1e-3) for rank in range(3)
+    ]
+    rows.append(measurement(device="cuda:3", host="node", rank=3, status="crashed", reason="rank 3 died", timed=False))
+    devices = [device(device=row.device, host="node", rank=row.rank, kind="cuda", name="Some GPU") for row in rows]
+    return build([("together", run_file(rows, devices=devices))])
+
+
 STATES: Final[dict[str, Callable[[], ReportView]]] = {
     "nothing": lambda: build([]),
     "no-rows": lambda: build([("idle", run_file([]))]),
@@ -127,6 +136,7 @@ STATES: Final[dict[str, Callable[[], ReportView]]] = {
     ),
     "all-failed": lambda: build([("first", _failed())]),
     "several": _several,
+    "fleet": _fleet,
     "applications": lambda: build([("first", scenario_run(*map(scenario_row, "abc"), scenario_row("a", "int8")))]),
 }
 """Every state that a report can be in."""

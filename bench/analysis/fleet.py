@@ -16,6 +16,7 @@ from bench import records
 from bench.analysis.fleet_merge import FAILED, LEVELS, Cell, DeviceId, Member, Merger, Series
 from bench.analysis.fleet_reasons import SlowSeries, why_slow
 from bench.analysis.fleet_rules import Limits, Rules
+from bench.analysis.fleet_spread import Compared, Distribution, distributions
 from bench.analysis.words import percent, plural
 from bench.kernel import Role
 from bench.stats.robust import MAD_TO_SIGMA, mad, median, quantile_of_sorted
@@ -96,6 +97,8 @@ class Fleet:
     kinds: tuple[Kind, ...]
     runs: int
     rows: int
+    distributions: tuple[Distribution, ...] = ()
+    """Kind by kind: over all series of a device first, then the most telling case of each kernel and precision."""
 
     @property
     def sick(self) -> tuple[DeviceVerdict, ...]:
@@ -127,13 +130,15 @@ def judge(merged: Merger, rules: Rules, past: Past | None = None) -> Fleet:
         by_sku.setdefault(member.sku, []).append(member)
     verdicts: list[DeviceVerdict] = []
     kinds: list[Kind] = []
+    spread: list[Distribution] = []
     for sku in sorted(by_sku):
         group = _Group(by_sku[sku], merged.series, rules, past)
         its = group.verdicts()
         verdicts += its
         kinds.append(group.summary(sku, its))
+        spread += distributions(sku, group.overall, group.compared, [one.key for one in merged.series], rules)
     verdicts.sort(key=lambda one: (one.host, one.rank, one.device, one.run))
-    return Fleet(tuple(verdicts), tuple(kinds), len(merged.runs), merged.rows)
+    return Fleet(tuple(verdicts), tuple(kinds), len(merged.runs), merged.rows, tuple(spread))
 
 
 def exit_code(fleet: Fleet) -> int:
@@ -160,6 +165,7 @@ class _Group:
         self.seen: dict[DeviceId, list[_Seen]] = {member.id: [] for member in members}
         self.timed: dict[int, int] = {}
         """Series → how many devices have a time of it."""
+        self.compared: dict[int, Compared] = {}
         self.holders: dict[int, list[tuple[Member, Cell]]] = {}
         for member in members:
             for number, cell in member.cells.items():
@@ -192,6 +198,7 @@ class _Group:
             distance = sum(max(0.0, one) for one in each) / len(LEVELS)
             seen = _Seen(number, time - centre, (time - centre) / scale, distance, distance / unit, shift)
             self.seen[member.id].append(seen)
+        self.compared[number] = Compared(tuple(time - centre for _, _, time in timed), 0.0, 0.0, scale, unit)
 
     def _together(self) -> None:
         """Each device over all its series: the median of what they say, and its z among the devices."""
@@ -210,6 +217,7 @@ class _Group:
             scale, unit = (max(MAD_TO_SIGMA * mad(each), least) for each in (values, shifts))
         self.z = {key: (value - centre) / scale for key, value in self.relative.items()}
         self.spreads = {key: distance / unit for key, distance in self.distance.items()}
+        self.overall = Compared(tuple(values), centre, self.middle, scale, unit)
 
     def _best_share(self, member: Member) -> float | None:
         """The best utilisation of its compute rows at precisions that it has natively."""
@@ -254,6 +262,8 @@ class _Group:
 
     def _why_unjudged(self, member: Member) -> str:
         """Why nothing can be said of a device that broke no rule; "" where something can."""
+        if not member.cells:
+            return "no row of its own: it measured only together with others"
         if not self.seen[member.id]:
             words = sorted({f"{cell.status} ({cell.reason})" for cell in member.cells.values()})
             return "no row that can be judged" + (f": {words[0]}" if words else "")
@@ -266,20 +276,21 @@ class _Group:
     def _failures(self, member: Member) -> list[Finding]:
         """Rows that failed here and nowhere else, or a device that has not one that was timed."""
         failed = {number: cell for number, cell in member.cells.items() if cell.status in FAILED}
-        if not self.seen[member.id] and (failed or not member.cells):
+        if not self.seen[member.id] and (failed or not (member.cells or member.together)):
             cell = next(iter(failed.values()), None)
             why = f"{cell.status}: {cell.reason}" if cell else "it is in the run and has no row"
             return [Finding("failed", "", None, None, None, f"measured nothing: {why}")]
         here = []
         for number, cell in sorted(failed.items()):
             others = [other for its, other in self.holders[number] if its.id != member.id]
-            if sum(other.status in records.USABLE for other in others) * 2 > len(others):
+            if cell.lost or sum(other.status in records.USABLE for other in others) * 2 > len(others):
                 here.append((number, cell))
         if not here:
             return []
         number, cell = here[0]
         more = f" (and {len(here) - 1} more {plural('series', 1)})" if len(here) > 1 else ""
-        reason = f"{self.series[number].text} is {cell.status} here and passes on most of its kind{more}: {cell.reason}"
+        where = "" if cell.lost else " here and passes on most of its kind"
+        reason = f"{self.series[number].text} is {cell.status}{where}{more}: {cell.reason}"
         return [Finding("failed", self.series[number].text, None, None, None, reason)]
 
     def _slow(self, member: Member) -> list[Finding]:
@@ -290,7 +301,8 @@ class _Group:
         worst = max(seen, key=lambda one: (one.distance, -one.number))
         z, distance = self.z[member.id], self.distance[member.id]
         if _beyond(z, distance, self.spreads[member.id], self.rules.device):
-            relative = self.relative[member.id]
+            # As the verdict's own time: over the median device where the words say so.
+            relative = self.relative[member.id] - (0.0 if self.few else self.middle)
             slower = f"{percent(exp(relative) - 1)} slower than {self._reference_words()}"
             slower += f" over {len(seen)} series" if len(seen) > 1 else ""
             return [self._finding("device", member, worst, relative, z, distance, slower)]

@@ -27,6 +27,8 @@ JUDGED: Final = ("ok", "noisy", "throttled")
 """Statuses whose times say something of the device. A card that is throttled is what is looked for; other work on the
 device (contended) or a figure that can't be (invalid) is not the device's."""
 FAILED: Final = ("wrong", "crashed", "timeout", "out_of_memory", "failed")
+LOST: Final = "-lost"
+"""How the id of the row ends by which a rank that was lost is told."""
 NAMELESS: Final = ("", "anonymous")
 """Hosts that many machines may be called."""
 
@@ -61,6 +63,7 @@ class _Telemetry(msgspec.Struct, gc=False):
 class _Row(msgspec.Struct, tag="measurement", tag_field="type", gc=False):
     """The part of a measurement that is looked at; the rest of the line is skipped unread."""
 
+    id: str
     device: str
     host: str
     rank: int
@@ -115,6 +118,8 @@ class Cell:
     status: records.Status = "ok"
     """The first by precedence."""
     reason: str = ""
+    lost: bool = False
+    """Whether the rank was lost while all were measuring together: no other rank tells whether it should pass."""
 
     @property
     def log_time(self) -> float | None:
@@ -140,6 +145,8 @@ class Member:
     """Its comparison class, for stored runs; {} where the file does not describe it."""
     cells: dict[int, Cell] = field(default_factory=dict)
     """By the number of the series."""
+    together: bool = False
+    """Whether a run of it has rows that all its ranks measured together."""
 
 
 @dataclass
@@ -167,6 +174,7 @@ class Merger:
         run: records.Run | None = None
         devices: dict[tuple[int, str], records.Device] = {}
         classes: dict[tuple[object, ...], dict[str, str]] = {}
+        together = False
         for line in lines:
             record = _DECODER.decode(line)
             if isinstance(record, records.Run):
@@ -174,12 +182,16 @@ class Merger:
                 self.runs.append(run.id)
             elif isinstance(record, records.Device):
                 devices[record.rank, record.device] = record
+            elif isinstance(record, _Row) and record.role is Role.COLLECTIVE and not record.id.endswith(LOST):
+                # What ranks measured together tells of none of them alone, and is told by one of them for all.
+                self.rows, together = self.rows + 1, True
             elif isinstance(record, _Row) and run is not None:
                 self._take(record, line, run, devices, classes)
         if run is not None:
             # A device without a row never came as far as measuring: it is one of the fleet all the same.
             for device in devices.values():
-                self._member(device.host, device.rank, device.device, run, devices, classes)
+                member = self._member(device.host, device.rank, device.device, run, devices, classes)
+                member.together |= together
 
     def _take(
         self,
@@ -194,6 +206,7 @@ class Merger:
         cell = member.cells.setdefault(self._number(row, line, run), Cell())
         if not cell.medians or records.STATUSES.index(row.status) < records.STATUSES.index(cell.status):
             cell.status, cell.reason = row.status, row.reason
+        cell.lost |= row.role is Role.COLLECTIVE
         if row.time is None or row.status not in JUDGED or not row.time.median_s > 0:
             return
         cell.medians.append(log(row.time.median_s))

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from bench.analysis.fleet_merge import Merger
     from bench.analysis.fleet_rules import Rules
 
-FORMATS: Final = ("table", "json", "junit", "openmetrics")
+FORMATS: Final = ("table", "json", "junit", "openmetrics", "html")
+PAGES: Final = (".html", ".htm")
+"""Names of -o FILE that mean a page without --format."""
 
 DESCRIPTION: Final = """\
 Put the devices of many run files side by side: of each kind the spread, the fastest, the slowest, and who is sick.
@@ -34,6 +36,7 @@ examples:
   python -m bench fleet run.jsonl                          the run file of a whole torchrun
   python -m bench fleet results/                           every run file of a folder, a node each
   python -m bench fleet run.jsonl --format junit -o fleet.xml
+  python -m bench fleet run.jsonl -o fleet.html            a page: node by device, spread, who is sick and why
   python -m bench fleet run.jsonl --rules mine.toml        other limits; --print-rules shows the ones in use
 
 Exit codes: 0 none sick · 1 a device is sick · 2 usage · 3 unreadable, or no device that can be judged
@@ -54,7 +57,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a store whose runs are the devices' history (default: BENCH_RESULTS; without either, no history)",
     )
     parser.add_argument("--all", action="store_true", help="every device in the table, not only the sick ones")
-    parser.add_argument("--format", choices=FORMATS, default="table")
+    parser.add_argument("--format", choices=FORMATS, help="(default: table; html where -o FILE ends in .html)")
+    parser.add_argument(
+        "--language", choices=("en", "zh"), help="of a page when it is opened (default: en); the others are English"
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write there instead of to stdout")
     parser.add_argument("--force", action="store_true", help="replace the file that -o names")
 
@@ -67,8 +73,11 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not args.runs:
         raise UsageError("RUN: name at least one run file or folder")
+    args.format = args.format or _format_of(args.output)
     if args.all and args.format != "table":
-        raise UsageError(f"--all: goes with --format table; {args.format} has every device")
+        raise UsageError(f"--all: goes with --format table; {args.format} {_every_device(args.format)}")
+    if args.language and args.format != "html":
+        raise UsageError("--language: only goes with --format html; the others are English")
     if args.output is not None:
         from bench.cli.files import refuse_existing
 
@@ -79,6 +88,21 @@ def run(args: argparse.Namespace) -> int:
     fleet = judge(merged, rules, _past(args.results, merged))
     _write(_rendered(fleet, args), args.output)
     return exit_code(fleet)
+
+
+def of_runs(paths: Iterable[Path]) -> Fleet:
+    """The verdicts on the devices of these run files, by the packaged rules and without stored history."""
+    from bench.analysis.fleet import judge
+
+    return judge(merge(paths), _rules(None))
+
+
+def _format_of(output: Path | None) -> str:
+    return "html" if output is not None and output.suffix.lower() in PAGES else FORMATS[0]
+
+
+def _every_device(form: str) -> str:
+    return "lists them up to 200" if form == "html" else "has every device"
 
 
 def merge(paths: Iterable[Path]) -> Merger:
@@ -198,6 +222,10 @@ def _rendered(fleet: Fleet, args: argparse.Namespace) -> bytes:
         from bench.cli.fleet_formats import metrics
 
         return metrics(fleet)
+    if args.format == "html":
+        from bench.report.page import render_fleet
+
+        return render_fleet(fleet, language=args.language or "en").encode("utf-8", "backslashreplace")
     from bench.report import fleet as report
 
     if args.format == "json":

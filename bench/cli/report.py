@@ -131,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
     if form == "html":
         data = report_formats.page(view, args, runs).encode("utf-8", "backslashreplace")
     elif form in PICTURES:
-        data = report_formats.picture(view, args, form)
+        data = report_formats.picture(view, args, form, runs)
     else:
         data = report_formats.text(view, args, form).encode("utf-8", "backslashreplace")
     write_whole(args.output, data)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench.errors import UnavailableError, unknown_name
+from bench.errors import UnavailableError, UsageError, unknown_name
 
 if TYPE_CHECKING:
+    from bench.analysis.fleet import Fleet
     from bench.analysis.report_view import ReportView
 
-CHARTS: Final = ("delivered", "waterfall", "roofline")
+CHARTS: Final = ("delivered", "waterfall", "roofline", "fleet")
 
 
 def text(view: ReportView, args: argparse.Namespace, form: str) -> str:
@@ -50,7 +52,14 @@ def page(view: ReportView, args: argparse.Namespace, runs: Sequence[Path]) -> st
         names = beside.names(path.name.removesuffix(".gz").removesuffix(".jsonl") for path in runs)
         report_folder.refuse(args.output, args.force)
     files = report_folder.links(args.output, names)
-    found = render(view, language=args.language, defaults=kernel_defaults(), files=files, title=args.title)
+    found = render(
+        view,
+        language=args.language,
+        defaults=kernel_defaults(),
+        files=files,
+        title=args.title,
+        many=_many(view, runs),
+    )
     if names:
         from bench.report.numbers import counted
 
@@ -59,14 +68,40 @@ def page(view: ReportView, args: argparse.Namespace, runs: Sequence[Path]) -> st
     return found
 
 
-def picture(view: ReportView, args: argparse.Namespace, form: str) -> bytes:
+def picture(view: ReportView, args: argparse.Namespace, form: str, runs: Sequence[Path]) -> bytes:
     """One chart as SVG or PNG. Raises UnavailableError where nothing was measured that it could show."""
-    drawn = _chart(view, args)
+    drawn = _map(view, args, runs) if args.chart == "fleet" else _chart(view, args)
     if form == "svg":
         return drawn.encode("utf-8", "backslashreplace")
     from bench.report.report_png import png
 
     return png(drawn)
+
+
+def _many(view: ReportView, runs: Sequence[Path]) -> Fleet | None:
+    """The verdicts on the devices of the run files that hold several of one name; None where none does.
+
+    Several runs of one device each are no fleet here: they may be the same device before and after.
+    """
+    named = Counter((one.file, one.name) for one in view.devices if one.file is not None)
+    several = sorted({file for (file, _), devices in named.items() if devices > 1})
+    if not several:
+        return None
+    from bench.cli.fleet import of_runs
+
+    return of_runs([runs[file] for file in several])
+
+
+def _map(view: ReportView, args: argparse.Namespace, runs: Sequence[Path]) -> str:
+    """The heat map node × device."""
+    from bench.report.charts import fleet, svg
+
+    if args.precision:
+        raise UsageError("--precision: a fleet's chart is of all that was measured")
+    many = _many(view, runs)
+    if many is None:
+        raise UnavailableError("--chart: no run file given holds several devices of one name: there is no fleet")
+    return svg.standalone(fleet.heat_map(many, args.language), ("fleet",))
 
 
 def _chart(view: ReportView, args: argparse.Namespace) -> str:

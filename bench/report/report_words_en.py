@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from bench.report.report_words_fleet_en import FLEET_EN
+
 EN: Final[Mapping[str, str]] = {
     "title": "Hardware report",
     "lead": "What each device delivered, which share of its rated peak that is, and where the rest went.",
@@ -226,4 +228,5 @@ EN: Final[Mapping[str, str]] = {
     "fact.share": "share of rated",
     "fact.file": "run file beside this page",
     "footer": "Made by suanli-bench {version}. This file needs no network.",
+    **FLEET_EN,
 }

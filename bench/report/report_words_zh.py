@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from bench.report.report_words_fleet_zh import FLEET_ZH
+
 ZH: Final[Mapping[str, str]] = {
     "title": "算力实测报告",
     "lead": "每个设备实际交付多少算力，占标称峰值的多少，其余损失在哪里。",
@@ -219,4 +221,5 @@ ZH: Final[Mapping[str, str]] = {
     "fact.share": "占标称",
     "fact.file": "本页旁的运行文件",
     "footer": "由 suanli-bench {version} 生成。本文件不需要网络。",
+    **FLEET_ZH,
 }

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import jsonschema
 import pytest
 
-from bench import records
+from bench.kernel import Role
 from bench.report.fleet import json_schema
 from tests.conftest import Cli
-from tests.factories import device, measurement, run_file
+from tests.factories import measurement
+from tests.fleets import encoded, lines
 
 Write = Callable[..., Path]
 
@@ -26,20 +27,8 @@ def write(tmp_path: Path) -> Write:
     def file(
         times: dict[int, float], name: str = "fleet", kinds: int = 1, rows: dict[int, dict[str, Any]] | None = None
     ) -> Path:
-        content = run_file([])
-        lines: list[records.Record] = [content.run]
-        for number, slower in times.items():
-            where = {"device": f"cuda:{number % 8}", "host": f"node{number // 8}", "rank": number}
-            kind = number % kinds
-            lines.append(device(kind="cuda", name=f"card {kind}", rating_name=None, **where))
-            draw = random.Random(number)
-            factor = 1e-3 * (1 + 2 * kind) * slower * draw.gauss(1, 0.01)
-            for case in (1, 2):
-                samples = sorted(factor * case * draw.gauss(1, 0.03) for _ in range(51))
-                changes = {"samples_s": samples, "median_s": samples[25], "case": {"m": case}, "rated": None}
-                lines.append(measurement(**where, **(changes | (rows or {}).get(number, {}))))
         path = tmp_path / f"{name}.jsonl"
-        path.write_bytes(b"".join(map(records.encode, lines)))
+        path.write_bytes(encoded(lines(times, kinds=kinds, rows=rows)))
         return path
 
     return file
@@ -106,6 +95,25 @@ def test_a_dead_rank_is_sick_with_its_reason(cli: Cli, write: Write) -> None:
     assert "rank 2 died: signal 9" in document["devices"][2]["reason"]
 
 
+def test_what_ranks_measured_together_tells_of_none_of_them(cli: Cli, write: Write) -> None:
+    joint = {"role": Role.COLLECTIVE, "case": {"bytes": 8, "ranks": 4}}
+    code, document = fleet(cli, str(write(healthy(4), rows=dict.fromkeys(range(4), joint))))
+    assert code == 3
+    assert {one["status"] for one in document["devices"]} == {"unjudged"}
+    assert "only together with others" in document["devices"][0]["reason"]
+
+
+def test_a_rank_that_was_lost_while_all_measured_together_is_sick(cli: Cli, write: Write, tmp_path: Path) -> None:
+    path = write(healthy(4))
+    died = {"status": "crashed", "reason": "rank 2 died: signal 9", "timed": False}
+    lost = measurement(id="r2-lost", role=Role.COLLECTIVE, device="cuda:2", host="node0", rank=2, **died)
+    path.write_bytes(path.read_bytes() + encoded([lost]))
+    code, document = fleet(cli, str(path))
+    assert code == 1
+    assert [(one["rank"], one["finding"]["rule"]) for one in document["outliers"]] == [(2, "failed")]
+    assert "rank 2 died: signal 9" in document["devices"][2]["reason"]
+
+
 def test_a_device_below_its_rating_is_sick_without_a_neighbour(cli: Cli, write: Write) -> None:
     rows = {0: {"utilization": 0.27, "utilization_of": "operations"}}
     code, document = fleet(cli, str(write({0: 1.0}, rows=rows)))
@@ -147,6 +155,39 @@ def test_junit_and_openmetrics_say_the_same(cli: Cli, write: Write) -> None:
     samples = [line for line in metrics.out.splitlines() if line.startswith("bench_fleet_device_sick{")]
     assert sum(line.endswith(" 1.0") for line in samples) == 1
     assert metrics.out.endswith("# EOF\n")
+
+
+def test_a_page_is_written_by_the_name_of_its_file_and_the_exit_code_stays(
+    cli: Cli, write: Write, tmp_path: Path
+) -> None:
+    path = str(write(healthy(16) | {5: 1.4}))
+    done = cli("fleet", path, "-o", "out.html", "--language", "zh")
+    assert (done.code, done.out) == (1, ""), done.err
+    page = (tmp_path / "out.html").read_text("utf-8")
+    assert page.startswith("<!DOCTYPE html>") and "异常设备" in page and "node0 rank 5 cuda:5" in page
+    printed = cli("fleet", path, "--format", "html")
+    assert printed.code == 1 and "Fleet report" in printed.out
+    assert cli("fleet", path, "-o", "out.html").code == 2, "never silently over another"
+    for wrong in (("--language", "zh"), ("--format", "html", "--all"), ("-o", "out.html", "--format", "pdf")):
+        assert (cli("fleet", path, *wrong).code, wrong) == (2, wrong)
+    assert cli("fleet", path, "-o", "table.html", "--format", "json").code == 1
+    assert json.loads((tmp_path / "table.html").read_text("utf-8"))["outliers"], "--format goes before the name"
+
+
+def test_a_report_on_a_run_of_many_devices_has_the_part_on_fleets(cli: Cli, write: Write, tmp_path: Path) -> None:
+    many, lone = str(write(healthy(16) | {5: 1.4})), str(write({0: 1.0}, name="lone"))
+    other = str(write({0: 1.4}, name="other"))
+    assert cli("report", many, "-o", "many.html").code == 0
+    assert 'href="#sick0"' in (tmp_path / "many.html").read_text("utf-8")
+    assert cli("report", lone, other, "-o", "few.html").code == 0
+    text = (tmp_path / "few.html").read_text("utf-8")
+    assert '<section id="fleet"' not in text, "two runs of one device may be before and after"
+    assert cli("report", many, "-o", "map.svg", "--chart", "fleet").code == 0
+    root = ElementTree.fromstring((tmp_path / "map.svg").read_text("utf-8"))
+    words = [one.text for one in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "node1" in words and "time over the median device of the kind" in words
+    assert cli("report", lone, "-o", "no.svg", "--chart", "fleet").code == 3
+    assert cli("report", many, "-o", "no.svg", "--chart", "fleet", "--precision", "fp32").code == 2
 
 
 def test_rules_are_data_and_checked(cli: Cli, write: Write, tmp_path: Path) -> None:

@@ -156,9 +156,10 @@ def test_both_languages_are_complete_and_take_the_same_values() -> None:
         fields = [sorted(f for _, f, _, _ in string.Formatter().parse(text) if f) for text in (words, ZH[key])]
         assert fields[0] == fields[1], key
         assert ZH[key].strip() and words.strip()
-    template = (report_page.files("bench.report") / "templates" / "report.html.j2").read_text("utf-8")
-    for key in re.findall(r'(?:t|say)\("([\w. ]+)"[,)]', template):
-        assert key in EN, key
+    for name in ("report", "report_base", "fleet", "fleet_section"):
+        template = (report_page.files("bench.report") / "templates" / f"{name}.html.j2").read_text("utf-8")
+        for key in re.findall(r'(?:t|say)\("([\w. ]+)"[,)]', template):
+            assert key in EN, key
 
 
 def test_where_jinja2_is_absent_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

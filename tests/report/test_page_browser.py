@@ -13,9 +13,10 @@ import pytest
 
 from bench import records
 from bench.analysis.report_view import Price, build
-from bench.report.page import render
+from bench.report.page import render, render_fleet
 from tests import scenario_rows as scenarios
 from tests.factories import device, measurement, run_file
+from tests.fleets import mixed
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 axe = pytest.importorskip("axe_selenium_python", reason="axe-selenium-python is not installed")
@@ -63,7 +64,15 @@ def view() -> Any:
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
     files = [f"report-data/{name}.jsonl.gz" for name in ("a", "b", "step", "slow-step")]
-    path.write_text(render(view(), files=files), encoding="utf-8")
+    path.write_text(render(view(), files=files, many=mixed()), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fleet's own page."""
+    path = tmp_path_factory.mktemp("alone") / "fleet.html"
+    path.write_text(render_fleet(mixed("node <b>")), encoding="utf-8")
     return path
 
 
@@ -215,10 +224,37 @@ def test_the_keyboard_reaches_every_control_and_each_mark(browser: Any) -> None:
     assert len(names) == marks > 2
 
 
+def test_a_sick_devices_mark_names_it_and_leads_to_its_row(browser: Any, alone: Path) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    browser.get(alone.as_uri())
+    mark = browser.find_element("css selector", "#fleet .map a.mark")
+    script(browser, "arguments[0].focus()", mark)
+    assert "rank 3 cuda:3" in browser.find_element("css selector", "#fleet .readout").text
+    ActionChains(browser).send_keys(Keys.ENTER).perform()
+    key = script(browser, "return location.hash").removeprefix("#")
+    row = browser.find_element("css selector", f"tr[id='{key}']")
+    assert row.is_displayed() and "node <b>0 rank 3 cuda:3" in row.text
+
+
+def test_a_fleets_own_page_speaks_both_languages(browser: Any, alone: Path) -> None:
+    browser.get(alone.as_uri())
+    choose(browser, "#language", "zh")
+    assert browser.find_element("css selector", "h1").text == "集群报告"
+    words = "return [...document.querySelectorAll('#fleet [data-i18n]')].map(e=>e.textContent).join('')"
+    assert not set(script(browser, words)) & set("abcdefghijklm")
+    choose(browser, "#language", "en")
+    assert browser.find_element("css selector", "h1").text == "Fleet report"
+
+
+@pytest.mark.parametrize("which", ["page", "alone"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_no_serious_violation(browser: Any, theme: str) -> None:
+def test_axe_finds_no_serious_violation(browser: Any, theme: str, which: str, request: pytest.FixtureRequest) -> None:
+    browser.get(request.getfixturevalue(which).as_uri())
     choose(browser, "#theme", theme)
     script(browser, "location.hash='d0r0'")
+    script(browser, "for (const one of document.querySelectorAll('#fleet details')) one.open = true")
     checker = axe.Axe(browser)
     checker.inject()
     found = [
@@ -229,8 +265,10 @@ def test_axe_finds_no_serious_violation(browser: Any, theme: str) -> None:
     assert found == []
 
 
+@pytest.mark.parametrize("which", ["page", "alone"])
 @pytest.mark.parametrize("width", [400, 800, 1440])
-def test_nothing_is_wider_than_the_window(browser: Any, width: int) -> None:
+def test_nothing_is_wider_than_the_window(browser: Any, width: int, which: str, request: pytest.FixtureRequest) -> None:
+    browser.get(request.getfixturevalue(which).as_uri())
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     assert script(browser, "return document.documentElement.scrollWidth") <= width
@@ -241,6 +279,6 @@ def test_nothing_is_wider_than_the_window(browser: Any, width: int) -> None:
         clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
         asked = {"captureBeyondViewport": True, "clip": clip}
         shot = browser.execute_cdp_cmd("Page.captureScreenshot", asked)
-        path = Path(str(folder)) / f"report-{width}-{theme}.png"
+        path = Path(str(folder)) / f"{'report' if which == 'page' else 'fleet'}-{width}-{theme}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(shot["data"]))

@@ -82,10 +82,14 @@ def chart(height: float, body: Sequence[str], alt: Callable[[str], str], languag
     )
 
 
-def standalone(svg: str) -> str:
-    """A chart as a file: with its colours, light or dark as the reader's system, on a ground of its own."""
+def standalone(svg: str, styles: Sequence[str] = ()) -> str:
+    """A chart as a file: with its colours, light or dark as the reader's system, on a ground of its own.
+
+    `styles`: those that it needs beside every chart's, of `templates/report_chart_….css`.
+    """
     folder = files("bench.report") / "templates"
-    style = "".join((folder / f"report_chart{part}.css").read_text("utf-8") for part in ("_alone", ""))
+    parts = ("_alone", "", *(f"_{name}{end}" for name in styles for end in ("_alone", "")))
+    style = "".join((folder / f"report_chart{part}.css").read_text("utf-8") for part in parts)
     head, rest = svg.split(">", 1)
     head = head.replace('class="chart"', 'class="chart alone" font-family="system-ui, sans-serif"')
     return f'{head}><style>{style}</style><rect class="ground" width="100%" height="100%"/>{rest}\n'

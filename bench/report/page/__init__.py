@@ -13,10 +13,11 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 import bench
+from bench.analysis.fleet import Fleet
 from bench.analysis.report_view import ReportView
 from bench.errors import UnavailableError
 from bench.report.charts.svg import printable
-from bench.report.page import evidence, sections
+from bench.report.page import evidence, fleet, sections
 from bench.report.page.wording import Defaults
 from bench.report.report_words import CATALOGUE, LANGUAGES, say
 
@@ -42,28 +43,53 @@ def render(
     defaults: Defaults | None = None,
     files: Sequence[str] = (),
     title: str = "",
+    many: Fleet | None = None,
 ) -> str:
     """The whole page, first in `language`; the reader can switch. `defaults`: kernel → fields that names leave out.
 
     `title` stands in place of ours, the same in every language.
     `files`: the addresses of the view's run files beside the page, in the order of `DeviceView.file`; none where they
-    do not lie there.
+    do not lie there. `many`: the verdicts on the devices that were measured together, for the part on fleets.
 
     Raises UnavailableError where Jinja2 is absent, KeyError for a language that the catalogue lacks.
     """
-    page = sections.page(view, language, defaults or {}, files)
-    data = {"words": CATALOGUE, **evidence.payload(view, defaults or {}, files)}
-    template = _environment().get_template("report.html.j2")
-    return template.render(
-        page=page,
-        title=printable(title),
-        language=language,
-        languages=LANGUAGES,
-        version=bench.__version__,
-        data=_markup(embedded(data)),
-        t=_translated(language),
-        say=lambda key: say(key, language),
-        **_frame(),
+    page = sections.page(view, language, defaults or {}, files, many)
+    data = evidence.payload(view, defaults or {}, files)
+    return _rendered("report.html.j2", page, data, language, printable(title), called="title", first="results")
+
+
+def render_fleet(many: Fleet, *, language: str = "en", title: str = "") -> str:
+    """A page on a fleet alone, first in `language`; `title` stands in place of ours.
+
+    Raises UnavailableError where Jinja2 is absent, KeyError for a language that the catalogue lacks.
+    """
+    found = fleet.section(many, language)
+    sections_of = {f"fleet.{part}": found[part] for part in ("map", "kinds", "spread", "devices")}
+    page = {"fleet": found, "sections": ["fleet.sick", *(name for name, there in sections_of.items() if there)]}
+    data: dict[str, Any] = {"devices": [], "files": [], "rows": [], "texts": []}
+    return _rendered("fleet.html.j2", page, data, language, printable(title), called="fleet.title", first="fleet")
+
+
+def _rendered(
+    name: str, page: dict[str, Any], data: dict[str, Any], language: str, title: str, *, called: str, first: str
+) -> str:
+    """A template in the frame of every page; `called` is the key of its title, `first` where skipping leads to."""
+    return (
+        _environment()
+        .get_template(name)
+        .render(
+            page=page,
+            title=title,
+            called=called,
+            first=first,
+            language=language,
+            languages=LANGUAGES,
+            version=bench.__version__,
+            data=_markup(embedded({"words": CATALOGUE, **data})),
+            t=_translated(language),
+            say=lambda key: say(key, language),
+            **_frame(),
+        )
     )
 
 
@@ -117,7 +143,8 @@ def _frame() -> dict[str, Any]:
     """Script, style and the policy that allows these two alone."""
     folder = files("bench.report") / TEMPLATES
     script = (folder / "report.js").read_text("utf-8")
-    style = "".join((folder / name).read_text("utf-8") for name in ("report.css", "report_chart.css"))
+    styles = ("report.css", "report_chart.css", "report_chart_fleet.css")
+    style = "".join((folder / name).read_text("utf-8") for name in styles)
     hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
     policy = f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; base-uri 'none'"
     return {"style": _markup(style), "script": _markup(script), "policy": f"{policy}; form-action 'none'"}

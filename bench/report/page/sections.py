@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from bench import records
+from bench.analysis.fleet import Fleet
 from bench.analysis.report_view import (
     QUANTILES,
     DeviceView,
@@ -21,7 +22,7 @@ from bench.analysis.report_view import (
 from bench.report.charts import bars, points, svg
 from bench.report.charts.svg import printable
 from bench.report.numbers import percent, prefix, with_interval
-from bench.report.page import power
+from bench.report.page import fleet, power
 from bench.report.page.applications import applications
 from bench.report.page.beside import quantiles_shown
 from bench.report.page.wording import Defaults, cut, level_of, loss_of, name_of, raw, safe, share_of
@@ -31,8 +32,13 @@ OPEN: Final = 5
 HEADLINE_STATUSES: Final = ("ok", "noisy", "excluded", "not measured", "rated only")
 
 
-def page(view: ReportView, language: str, defaults: Defaults, files: Sequence[str] = ()) -> dict[str, Any]:
-    """Everything that the template asks for; `files` are the addresses of the run files beside the page."""
+def page(
+    view: ReportView, language: str, defaults: Defaults, files: Sequence[str] = (), many: Fleet | None = None
+) -> dict[str, Any]:
+    """Everything that the template asks for; `files` are the addresses of the run files beside the page.
+
+    `many`: what is said of the devices that were measured together, if any were.
+    """
     known: dict[str, str] = {}
 
     def name(row: Row) -> str:  # charts ask for each several times
@@ -56,6 +62,7 @@ def page(view: ReportView, language: str, defaults: Defaults, files: Sequence[st
         "headlines": [_headline(view, one, places) for one in _ordered(view)],
         "headline_statuses": _present(HEADLINE_STATUSES, (one.status for one in view.headlines)),
         "row_statuses": _present(records.STATUSES[::-1], (row.series.status for row in view.rows)),
+        "fleet": fleet.section(many, language) if many is not None else None,
         "losses": _grouped(view, lambda key: _losses(view, key, language, name)),
         "rooflines": _grouped(view, lambda key: _rooflines(view, key, language, name)),
         "heat": _heat(view),
@@ -75,7 +82,8 @@ def page(view: ReportView, language: str, defaults: Defaults, files: Sequence[st
     shown |= {"scenarios": "scenarios", "sustained": "sustained", "energy": "energy"}
     present = [section for section, key in shown.items() if found[key]]
     found["missing"] = [section for section in shown if section not in present and found["headlines"]]
-    found["sections"] = ["delivered", "results", *present, "rows", "excluded", "method", "runs"]
+    together = ["fleet"] if found["fleet"] else []
+    found["sections"] = ["delivered", "results", *together, *present, "rows", "excluded", "method", "runs"]
     return found
 
 

@@ -73,7 +73,7 @@ def safe(text: str) -> Markup:
     return Markup(text)
 
 
-def cut(text: str) -> str:
+def cut(text: str, most: int = NAME) -> str:
     """Text of a run file, control marks spelt out, no longer than a line or two."""
     shown = printable(text)
-    return shown if len(shown) <= NAME else f"{shown[: NAME - 1]}…"
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"

@@ -110,13 +110,13 @@
   };
 
   // The headline: rows that the page holds already.
-  const best = [...byId("results").querySelectorAll("tbody tr")].map((row) => ({
+  const best = [...document.querySelectorAll("#results tbody tr")].map((row) => ({
     elements: () => [row],
     values: [...row.children].map((cell) => ("value" in cell.dataset ? (cell.dataset.value === "" ? null : Number(cell.dataset.value)) : cell.textContent.trim())),
     fits: (field, value) => (field === "kernel" && value === " best" ? row.dataset.best === "1" : row.dataset[field] === value),
     text: "",
   }));
-  table(byId("results"), best);
+  if (byId("results")) table(byId("results"), best);
 
   // All rows, made when they are looked at.
   const link = (text) => {
@@ -198,7 +198,7 @@
     };
     return item;
   });
-  const all = table(byId("rows"), items);
+  const all = byId("rows") && table(byId("rows"), items); // a fleet's own page has neither
   const go = () => {
     const key = location.hash.slice(1);
     const item = items.find((one) => one.key === key);
