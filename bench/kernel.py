@@ -39,7 +39,7 @@ class Role(StrEnum):
 
     COMPUTE = "compute"  # operations per second, against the rated peak of its precision
     BANDWIDTH = "bandwidth"  # bytes per second, against the rated memory bandwidth
-    COLLECTIVE = "collective"  # bytes per second between devices
+    COLLECTIVE = "collective"  # bytes per second between devices; several ranks measure it together
     CEILING = "ceiling"  # a measured peak that other rows are set against
 
 
@@ -93,6 +93,10 @@ class DeviceView:
     cache_bytes: int | None = None
     """The last-level cache that a cold measurement has to get past: L2 on a GPU, L3 on most CPUs."""
     torch_version: str = ""
+    rank: int = 0
+    """This process's number among those that measure together."""
+    ranks: int = 1
+    """How many processes measure together, all at once; 1 where this one measures alone."""
 
 
 @dataclass(frozen=True)
@@ -246,6 +250,10 @@ class Kernel(ABC):
     def rejects(self, case: Case) -> str:
         """Why a well-formed case makes no sense (channels that groups don't divide); "" when it does."""
         return ""
+
+    def placed(self, case: Case, device: DeviceView) -> Case:
+        """A case that a user gave, with what only the device can tell filled in (how many ranks measure together)."""
+        return case
 
     # --- what goes in and what must come out ----------------------------------------------------------------------
 

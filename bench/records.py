@@ -214,6 +214,8 @@ class Device(msgspec.Struct, kw_only=True, tag="device", tag_field="type"):
     name: str
     host: str = ""
     rank: int = 0
+    ranks: int = 1
+    """How many ranks measured at once, this one among them; 1 where each measured alone."""
     vendor: str = ""
     architecture: str = ""
     capability: list[int] | None = None
@@ -286,6 +288,8 @@ class Measurement(msgspec.Struct, kw_only=True, tag="measurement", tag_field="ty
     warnings: list[str] = []
     scenario: ScenarioEntry | None = None
     """For a suite of scenarios: which call of which application this is."""
+    hosts: int = 1
+    """Machines that took part in it: more than one only for what several ranks measured together."""
 
 
 class Trial(msgspec.Struct, kw_only=True, tag="trial", tag_field="type"):

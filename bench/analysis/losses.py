@@ -5,8 +5,9 @@
 units: present over rated. clock: observed over rated; may exceed 1. memory: min(1, intensity × measured bandwidth /
 peak), with the peak of those units at that clock and the bandwidth of the row's cache state. launch: the share of the
 time that the device worked, on a processor all of it. kernel: the rest. A factor of which too little is known is not
-guessed: it stays inside `kernel`, whose reason names it. A row of bandwidth has `launch` and `kernel` alone: how fast
-memory chips deliver depends on neither the multiprocessors nor their clock, and memory can't be its own excuse.
+guessed: it stays inside `kernel`, whose reason names it. A row of bytes has `launch` and `kernel` alone: how fast
+memory chips and links deliver depends on neither the multiprocessors nor their clock, and memory can't be its own
+excuse.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def explain(
     if row.utilization is None or row.rated is None:
         return None
     launch = _launch(launch_share, denominators.device)
-    if role is Role.BANDWIDTH:
+    if role in (Role.BANDWIDTH, Role.COLLECTIVE):
         return _closed(row, [launch])
     units = _units(row.rated, denominators)
     clock = _clock(row, row.rated, denominators.device)

@@ -36,6 +36,7 @@ from bench.analysis.report_view_types import (
 from bench.analysis.roofline import intensity, is_ceiling, is_warm, rooflines
 from bench.analysis.scenarios import Speedup
 from bench.analysis.summary import Series, series
+from bench.kernel import Role
 from bench.precision import PRECISIONS
 from bench.ratings import Entry, Tables, peaks_of
 
@@ -206,6 +207,8 @@ def _row(key: str, device: str, one: Series, part: records.RunFile, tables: Tabl
         excluded = f"data: {evidence.data} draw less power than real numbers, so that clocks stay higher"
     elif is_ceiling(evidence):
         excluded = "ceiling: it shows what the unit can do and does no work that anybody has"
+    elif evidence.role is Role.COLLECTIVE:
+        excluded = "collective: bytes between devices, which no figure of one device's memory is set beside"
     label = BANDWIDTH if one.unit == "B/s" else precision_label(evidence.precision, evidence.accumulate)
     return Row(
         key=key,

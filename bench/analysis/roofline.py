@@ -112,7 +112,7 @@ def measured_peak(
     chosen = [
         row
         for row in rows
-        if (row.device, row.precision, row.accumulate) == (device, precision, accumulate) and not _is_bandwidth(row)
+        if (row.device, row.precision, row.accumulate) == (device, precision, accumulate) and not _moves_bytes(row)
     ]
     ceiling = _best((row, _executed_per_s(row)) for row in chosen if is_ceiling(row))
     return ceiling if ceiling is not None else _best((row, _executed_per_s(row)) for row in chosen)
@@ -134,7 +134,7 @@ def rooflines(rows: Sequence[records.Measurement], devices: Iterable[records.Dev
     keys = dict.fromkeys(
         (row.device, row.precision, row.accumulate, is_warm(row))
         for row in rows
-        if row.status in records.USABLE and not (_is_bandwidth(row) or is_ceiling(row)) and intensity(row) is not None
+        if row.status in records.USABLE and not (_moves_bytes(row) or is_ceiling(row)) and intensity(row) is not None
     )
     return [_roofline(rows, known.get(key[0]), *key) for key in keys]
 
@@ -168,6 +168,11 @@ def _roofline(
 
 
 def _is_bandwidth(row: records.Measurement) -> bool:
+    """Whether it is the memory that the row measures, and not the links between devices."""
+    return _moves_bytes(row) and row.role is not Role.COLLECTIVE
+
+
+def _moves_bytes(row: records.Measurement) -> bool:
     return row.utilization_of == "bytes"
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from bench import records
 from bench.analysis.roofline import is_ceiling
+from bench.kernel import Role
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,8 @@ def _unit(rows: Sequence[records.Measurement]) -> Literal["FLOPS", "OPS", "B/s"]
 
 
 def _label(one: Series) -> str:
+    if one.first.role is Role.COLLECTIVE:
+        return f"{one.first.kernel} bus bandwidth"
     if one.unit == "B/s":
         return "bandwidth"
     from bench.precision import PRECISIONS

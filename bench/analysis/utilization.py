@@ -15,6 +15,9 @@ PLAUSIBLE: Final = 1.02
 """Largest believable rate over the clock-adjusted peak of the unit that executes it (method, validity)."""
 
 BANDWIDTH: Final = "bandwidth"
+INTERCONNECT: Final = "interconnect"
+_BYTES: Final = (BANDWIDTH, INTERCONNECT)
+"""Ratings in bytes per second."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,9 @@ class Denominators:
     tables: Tables
 
     def key(self, role: Role, precision: str, accumulate: str | None) -> str:
-        """The name of the rating that applies: "precision/accumulate", or "bandwidth" by the kernel's role."""
-        return BANDWIDTH if role is Role.BANDWIDTH else f"{precision}/{accumulate}"
+        """The name of the rating that applies: "precision/accumulate", or by the kernel's role one in bytes."""
+        by_role = {Role.BANDWIDTH: BANDWIDTH, Role.COLLECTIVE: INTERCONNECT}
+        return by_role.get(role, f"{precision}/{accumulate}")
 
     def plausible_peak(self, key: str) -> float | None:
         """The most that the unit can do at the highest clock known of the device; None when unknown."""
@@ -42,10 +46,13 @@ class Denominators:
 def rate_row(row: records.Measurement, role: Role, denominators: Denominators) -> records.Measurement:
     """The row with its rating, utilisation and plausibility filled in; rows that were not timed come back unrated."""
     key = denominators.key(role, row.precision, row.accumulate)
-    of: records.UtilizationOf = "bytes" if key == BANDWIDTH else "operations"
+    of: records.UtilizationOf = "bytes" if key in _BYTES else "operations"
     if row.status not in records.MEASURED or row.rate is None:
         return msgspec.structs.replace(row, utilization_of=of, utilization_reason=f"not measured: {row.status}")
-    rated = denominators.ratings.peaks.get(key)
+    if key == INTERCONNECT and row.hosts > 1:
+        reason = f"its ranks are on {row.hosts} machines, and what is rated is the links within one"
+        return msgspec.structs.replace(row, utilization_of=of, utilization_reason=reason)
+    rated = denominators.ratings.interconnect if key == INTERCONNECT else denominators.ratings.peaks.get(key)
     figure = _figure(rated, key)
     achieved = row.rate.bytes_per_s if of == "bytes" else row.rate.operations_per_s
     row = msgspec.structs.replace(row, rated=rated, utilization_of=of)
@@ -60,8 +67,10 @@ def _plausible(row: records.Measurement, key: str, denominators: Denominators) -
     if row.executed is not None:
         key = f"{row.executed.precision}/{_native_accumulate(row.executed.precision)}"
         executed_per_s: float | None = row.executed.operations / row.time.median_s
-    elif key == BANDWIDTH:
-        return row  # a rate above the memory's is the cache's: the row says `warm`, the rating can't refute it
+    elif key in _BYTES:
+        # A rate above the memory's is the cache's: the row says `warm`. One above the links' is that of a switch which
+        # adds up on its own, or of a shared memory. The rating can refute neither.
+        return row
     else:
         executed_per_s = row.rate.operations_per_s if row.rate else None
     peak = denominators.plausible_peak(key)
@@ -84,4 +93,4 @@ def _native_accumulate(precision: str) -> str:
 def _figure(rated: records.Rated | None, key: str) -> float | None:
     if rated is None:
         return None
-    return rated.bytes_per_s if key == BANDWIDTH else rated.operations_per_s
+    return rated.bytes_per_s if key in _BYTES else rated.operations_per_s

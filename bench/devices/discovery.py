@@ -78,6 +78,8 @@ def view(device: Device) -> DeviceView:
         memory_bytes=device.memory_bytes,
         cache_bytes=device.caches.get("llc"),
         torch_version=str(device.details.get("torch", "")),
+        rank=device.rank if device.ranks > 1 else 0,
+        ranks=device.ranks,
     )
 
 

@@ -5,7 +5,7 @@ Pure Python: no torch, no measurement. Utilisation itself is `bench.analysis`' b
 
 from bench.ratings.formula import Disagreement, check, clock_adjusted_peak
 from bench.ratings.matching import match, why_no_match
-from bench.ratings.peaks import KEYS, DeviceRatings, peaks_of, ratings_for
+from bench.ratings.peaks import KEYS, DeviceRatings, interconnect_of, peaks_of, ratings_for
 from bench.ratings.processors import cpu_microarchitecture, cpu_model_clock_hz
 from bench.ratings.tables import Entry, Tables, load
 
@@ -19,6 +19,7 @@ __all__ = [
     "clock_adjusted_peak",
     "cpu_microarchitecture",
     "cpu_model_clock_hz",
+    "interconnect_of",
     "load",
     "match",
     "peaks_of",

@@ -5,6 +5,7 @@ Keys are "precision/accumulation" and "bandwidth". How a processor's peaks are c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -29,11 +30,21 @@ KEY_FIGURES: Final[dict[str, tuple[str, ...]]] = {
 }
 MIXED: Final = "int8/mixed"
 BANDWIDTH: Final = "bandwidth"
+INTERCONNECT: Final = "interconnect"
+"""No key of `peaks`: it is no peak of a device by itself."""
+FABRIC: Final = re.compile(r"NVLink\d( \(cut\))?|Infinity Fabric \(\d+ links\)")
+"""Links that every card of a row has to all others of its node, as the tables call them. Not bridges, which join a pair
+where they are mounted, nor PCIe, which is the board's."""
 KEYS: Final = (*KEY_FIGURES, MIXED, BANDWIDTH)
 
 HOW_TO_ADD: Final = (
     "add a rating with --ratings my.toml holding [[device]], name = {name!r} and figures such as {figure}"
 )
+
+FIGURES_TO_ADD: Final = {
+    BANDWIDTH: "bandwidth_gb_per_s = 100",
+    INTERCONNECT: "interconnect_gb_per_s_bidirectional = 100",
+}
 
 Kind = Literal["datasheet", "computed", "user", "undisclosed"]
 
@@ -49,14 +60,16 @@ class DeviceRatings:
     """Why the device has no row at all; "" where it has one."""
     why: Mapping[str, str] = field(default_factory=dict)
     """Key → why this key has no figure, where there is more to say than that no source gives it."""
+    interconnect: Rated | None = None
+    """What the links of the device to others of its kind carry in one direction; None where that is not known."""
 
     def reason(self, key: str) -> str:
         """Why `key` has no figure and how to add one; "" where it has one."""
-        rated = self.peaks.get(key)
+        rated = self.interconnect if key == INTERCONNECT else self.peaks.get(key)
         if rated is not None and rated.kind != "undisclosed":
             return ""
         why = self.why_none or self.why.get(key) or f"no source gives {self.name} a figure for {key}"
-        figure = "bandwidth_gb_per_s = 100" if key == BANDWIDTH else "fp16_tflops = 100"
+        figure = FIGURES_TO_ADD.get(key, "fp16_tflops = 100")
         return f"{why}; {HOW_TO_ADD.format(name=self.device_name, figure=figure)}"
 
 
@@ -83,7 +96,26 @@ def ratings_for(device: Device, tables: Tables) -> DeviceRatings:
     peaks = peaks_of(entry)
     for key in KEYS:
         peaks.setdefault(key, Rated(kind="undisclosed", source=f"{entry.name}: no source gives this figure"))
-    return DeviceRatings(entry.name, peaks, device.name)
+    return DeviceRatings(entry.name, peaks, device.name, interconnect=interconnect_of(entry))
+
+
+def interconnect_of(entry: Entry) -> Rated | None:
+    """What the links of one torch device carry in one direction, bytes per second; None where the row tells none.
+
+    Half of the figure that vendors print, which counts both directions: bus bandwidth is set against one direction
+    (nccl-tests, doc/PERFORMANCE.md).
+    """
+    both = entry.interconnect_gb_per_s_bidirectional
+    given_by_user = "interconnect_gb_per_s_bidirectional" in entry.user_figures
+    if both is None or not (given_by_user or FABRIC.fullmatch(entry.interconnect)):
+        return None
+    where = entry.user_file if given_by_user else entry.hardware_source or entry.source
+    name = f"{entry.interconnect}, " if entry.interconnect else ""
+    return Rated(
+        kind="user" if given_by_user else "datasheet",
+        bytes_per_s=both * 1e9 / 2 / entry.devices_per_row[0],
+        source=f"{entry.name}: {name}half of {both:g} GB/s in both directions: {where}",
+    )
 
 
 def peaks_of(entry: Entry) -> dict[str, Rated]:
@@ -187,4 +219,11 @@ def _processor_ratings(device: Device, tables: Tables, entry: Entry | None) -> D
     name = entry.name if entry is not None else computed.name
     for key in KEYS if name is not None else ():
         peaks.setdefault(key, Rated(kind="undisclosed", source=computed.why.get(key, "no source gives this figure")))
-    return DeviceRatings(name, peaks, device.name, "" if name is not None else computed.why_none, computed.why)
+    return DeviceRatings(
+        name,
+        peaks,
+        device.name,
+        "" if name is not None else computed.why_none,
+        computed.why,
+        None if entry is None else interconnect_of(entry),
+    )

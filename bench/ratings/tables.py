@@ -95,7 +95,11 @@ class Entry(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     """Which of its figures that file gave."""
 
 
-FIGURES: Final = (*(f for f in Entry.__struct_fields__ if f.endswith(("_tflops", "_tops"))), "bandwidth_gb_per_s")
+FIGURES: Final = (
+    *(f for f in Entry.__struct_fields__ if f.endswith(("_tflops", "_tops"))),
+    "bandwidth_gb_per_s",
+    "interconnect_gb_per_s_bidirectional",
+)
 """The keys that hold a rated figure."""
 INTERNAL: Final = frozenset({"user_file", "user_figures"})
 USER_KEYS: Final = tuple(f for f in Entry.__struct_fields__ if f not in INTERNAL)

@@ -15,6 +15,7 @@ from bench.analysis.roofline import measured_bandwidth
 from bench.analysis.utilization import rate_row
 from bench.analysis.validity import above_ceiling, judge
 from bench.errors import BenchError
+from bench.kernel import Role
 from bench.runner import host, plan
 from bench.runner.clocks import ClockLock, labelled
 from bench.runner.journal import Journal
@@ -33,6 +34,8 @@ RETRY_PAUSES_S: Final = (0.5, 2.0)
 ROW_TIMEOUT_FACTOR: Final = 20.0
 ROW_TIMEOUT_MINIMUM_S: Final = 180.0
 """A row that takes longer than max(minimum, factor × its budget) is hung: its worker is killed."""
+RANK_WAITS: Final = 3
+"""How often a row of several ranks may wait as long as a rank is waited for: to meet, to make a group, in a call."""
 
 
 def execute(
@@ -205,6 +208,7 @@ class _Campaign:
             if (
                 row.status not in DISTURBED
                 or request.mode == "sustained"
+                or self._is_together(item)  # the others would not come to it again
                 or not self._spare(request.budget_s + pause_s)
             ):
                 break
@@ -226,6 +230,9 @@ class _Campaign:
 
         back_to_back_s = request.sustain_s if request.mode == "sustained" else 0.0
         patience_s = max(ROW_TIMEOUT_MINIMUM_S, ROW_TIMEOUT_FACTOR * request.budget_s) + back_to_back_s
+        together = self.prepared.options.together
+        if together is not None and self._is_together(item):
+            patience_s += RANK_WAITS * together.limit_s
         timeout_s = self.prepared.options.case_timeout_s or patience_s
         self._need_worker()
         try:
@@ -248,6 +255,10 @@ class _Campaign:
             reason = reply.message if isinstance(reply, Refused) else f"unexpected answer {type(reply).__name__}"
             row = _not_measured(request, item, device, "failed", reason)
         return row
+
+    def _is_together(self, item: plan.Item) -> bool:
+        """Whether all ranks measure the row together."""
+        return item.role is Role.COLLECTIVE and self.prepared.options.together is not None
 
     def _watched(self, reply: Measured) -> records.Measurement:
         """The row with what telemetry says of its window."""

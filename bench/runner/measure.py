@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from bench import records
-from bench.kernel import Call, Inputs
+from bench.kernel import Call, Inputs, Role
+from bench.runner import collective
+from bench.runner.collective_meeting import Company
 from bench.runner.protocol import Measure, Measured
 from bench.runner.row import Candidate, ProgressSink, Row, failure, record
 from bench.stats.droop import droop
@@ -32,15 +34,29 @@ FREE_MEMORY_SHARE: Final = 0.8
 
 
 def measure_row(
-    request: Measure, device: records.Device, progress: ProgressSink, probe: Probe | None = None
+    request: Measure,
+    device: records.Device,
+    progress: ProgressSink,
+    probe: Probe | None = None,
+    company: Company | None = None,
 ) -> Measured:
-    """Measure one row: its record without rating, statuses from unsupported to ok, and what the parent needs beside."""
+    """Measure one row: its record without rating, statuses from unsupported to ok, and what the parent needs beside.
+
+    `company` are the ranks that measure with this one; with them a kernel whose role is that of a collective is
+    measured by all at once.
+    """
     row = Row(request, device, progress, probe)
     try:
         import torch
 
-        with torch.inference_mode(), row.backend.precision_mode(request.precision):
-            _measure(row)
+        with row.backend.precision_mode(request.precision):
+            if company is not None and row.kernel.role is Role.COLLECTIVE:
+                # Not in inference mode: the threads of a group write to its tensors, and may be outside of it.
+                with torch.no_grad():
+                    collective.measure(row, company)
+            else:
+                with torch.inference_mode():
+                    _measure(row)
     except Exception as error:  # a kernel may raise anything: it costs its own row
         row.outcome.status, row.outcome.reason = failure(row.backend, error)
     finally:

@@ -231,7 +231,7 @@ def _reason(kernel: Kernel, impl: Implementation, case: Case, precision: str, de
 
 def _cases(selection: Selection, kernel: Kernel, device: DeviceView) -> list[dict[str, int | str]]:
     if selection.cases:
-        return [kernel.parse_case(text) for text in selection.cases]
+        return [dict(kernel.placed(kernel.parse_case(text), device)) for text in selection.cases]
     return list(iterate_cases(kernel, [selection.suite], device))
 
 

@@ -16,6 +16,20 @@ from bench import records
 from bench.telemetry.canary import Canary
 
 
+class Together(msgspec.Struct, kw_only=True, frozen=True):
+    """Which of how many ranks this is, and where they meet for what they can only measure together."""
+
+    rank: int
+    ranks: int
+    address: str
+    port: int
+    """Of the store that the run has open."""
+    job: str
+    """Sets the run's keys in that store apart from anybody else's."""
+    limit_s: float
+    """How long a rank waits for the others, at most."""
+
+
 class Describe(msgspec.Struct, kw_only=True, tag="describe"):
     """Which devices are there? The worker imports torch and answers with Described or Refused."""
 
@@ -23,6 +37,8 @@ class Describe(msgspec.Struct, kw_only=True, tag="describe"):
     threads: int | None = None
     local_rank: int | None = None
     """The number of this rank on its node: of several devices of a type it means the one of that number."""
+    together: Together | None = None
+    """The other ranks, where all measure at once."""
 
 
 class Measure(msgspec.Struct, kw_only=True, tag="measure"):
@@ -98,7 +114,7 @@ class Measured(msgspec.Struct, kw_only=True, tag="measured"):
     canaries: list[Canary] = []
     """On a CPU: just before the timed calls and just after."""
     device_lost: bool = False
-    """The device no longer answers this process (a sticky CUDA error): a new worker is needed."""
+    """The device no longer answers this process (a sticky CUDA error, a broken group): a new worker is needed."""
 
 
 class Tried(msgspec.Struct, kw_only=True, tag="tried"):

@@ -35,6 +35,8 @@ class Outcome:
     """Start and end of the timed calls by time.monotonic(), which all processes of a machine share."""
     canaries: list[Canary] = field(default_factory=list)
     cache_reason: str = ""
+    hosts: int = 1
+    """Machines that took part."""
     spent_s: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -140,6 +142,7 @@ def record(row: Row) -> records.Measurement:
         warnings=outcome.warnings,
         cache_reason=outcome.cache_reason,
         sustained=outcome.sustained,
+        hosts=outcome.hosts,
     )
 
 

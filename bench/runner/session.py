@@ -22,7 +22,7 @@ from bench.kernel import SUITES
 from bench.ratings import Tables, cpu_microarchitecture, load, ratings_for
 from bench.runner import host, plan
 from bench.runner.process import START_TIMEOUT_S, MemoryExceeded, Worker, WorkerDied
-from bench.runner.protocol import Describe, Described, Refused
+from bench.runner.protocol import Describe, Described, Refused, Together
 from bench.runner.watch import Watch
 from bench.runner.watch import described as watched
 from bench.telemetry import Opened, open_sources
@@ -63,6 +63,8 @@ class Options:
     rank: int = 0
     local_rank: int | None = None
     """Of a run by many ranks (`bench.runner.ranks`): which one this is on its node."""
+    together: Together | None = None
+    """The other ranks, where all measure at once."""
     neighbours: int = 1
     """Workers on this node that share its memory, this one included."""
 
@@ -172,7 +174,12 @@ def new_worker(options: Options) -> Worker:
 
 def describe(worker: Worker, options: Options) -> Described:
     try:
-        request = Describe(selection=options.device, threads=options.threads, local_rank=options.local_rank)
+        request = Describe(
+            selection=options.device,
+            threads=options.threads,
+            local_rank=options.local_rank,
+            together=options.together,
+        )
         reply = worker.ask(request, START_TIMEOUT_S)
     except (WorkerDied, MemoryExceeded) as death:
         raise UnavailableError(f"--device {options.device}: {death}") from None

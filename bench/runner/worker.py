@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -36,6 +36,9 @@ from bench.runner.protocol import (
 )
 from bench.telemetry.canary import Probe
 
+if TYPE_CHECKING:
+    from bench.runner.collective_meeting import Company
+
 RECORDED_DISTRIBUTIONS: Final = (
     "torch",
     "triton",
@@ -57,18 +60,19 @@ def main(read_fd: int, write_fd: int) -> None:
     channel = Channel(read_fd, write_fd, expects=Request)
     devices: dict[str, records.Device] = {}
     probe: Probe | None = None
+    company: Company | None = None
     try:
         while not isinstance(request := channel.receive(), Stop):
             try:
                 if isinstance(request, Describe):
                     described = _describe(request)
-                    probe = _probe(described)
+                    probe, company = _probe(described), _company(request)
                     devices = {device.device: device for device in described.devices}
                     channel.send(described)
                 elif isinstance(request, Try):
                     channel.send(_look(request, devices))
                 else:
-                    channel.send(_measure(request, devices, channel, probe))
+                    channel.send(_measure(request, devices, channel, probe, company))
             except BenchError as error:
                 channel.send(Refused(message=str(error), exit_code=error.exit_code))
     except EndOfStream:
@@ -86,13 +90,28 @@ def _describe(request: Describe) -> Described:
     from bench.devices.local_rank import of_rank
 
     selection = request.selection if request.local_rank is None else of_rank(request.selection, request.local_rank)
-    found = [_with_threads(device, request.threads) for device in discover(selection)]
+    found = [_with_threads(_placed(device, request), request.threads) for device in discover(selection)]
     torch.set_num_threads(request.threads or min([torch.get_num_threads(), *_cores_in_use(found)]))
     pinning: dict[str, Any] = {
         "torch_threads": torch.get_num_threads(),
         "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
     }
     return Described(devices=found, software=_software(), pinning=pinning)
+
+
+def _placed(device: records.Device, request: Describe) -> records.Device:
+    """The device as that of one rank of several, where they measure together."""
+    if request.together is None:
+        return device
+    return msgspec.structs.replace(device, rank=request.together.rank, ranks=request.together.ranks)
+
+
+def _company(request: Describe) -> Company | None:
+    if request.together is None:
+        return None
+    from bench.runner.collective_meeting import Company
+
+    return Company(request.together)
 
 
 def _with_threads(device: records.Device, threads: int | None) -> records.Device:
@@ -118,16 +137,22 @@ def _probe(described: Described) -> Probe | None:
     return probe
 
 
-def _measure(request: Measure, devices: dict[str, records.Device], channel: Channel, probe: Probe | None) -> Measured:
+def _measure(
+    request: Measure,
+    devices: dict[str, records.Device],
+    channel: Channel,
+    probe: Probe | None,
+    company: Company | None,
+) -> Measured:
     from bench.runner.measure import measure_row
 
     def progress(phase: str, detail: str = "") -> None:
         channel.send(Progress(phase=phase, detail=detail))
 
     device = devices[request.device]
-    measured = measure_row(request, device, progress, probe if device.kind == "cpu" else None)
+    measured = measure_row(request, device, progress, probe if device.kind == "cpu" else None, company)
     if measured.measurement.status not in records.MEASURED:
-        measured.device_lost = _is_lost(device)
+        measured.device_lost = (company is not None and company.unusable) or _is_lost(device)
     return measured
 
 

@@ -8,6 +8,8 @@ from bench.timing.cache import CachePlan, CacheState, plan_cache
 from bench.timing.call_check import check_call, poison
 from bench.timing.check import Expected, compare, prepare, verify
 from bench.timing.measure import Timing, garbage_collection_off, measure, screen
+from bench.timing.together import Group, measure_together
+from bench.timing.together_check import check_together
 
 __all__ = [
     "Backend",
@@ -15,11 +17,14 @@ __all__ = [
     "CacheState",
     "Event",
     "Expected",
+    "Group",
     "Timing",
     "check_call",
+    "check_together",
     "compare",
     "garbage_collection_off",
     "measure",
+    "measure_together",
     "plan_cache",
     "poison",
     "prepare",

@@ -83,7 +83,7 @@ class Timing:
             stop="budget",
             cache="warm",
             reached_target=state.reached_target,
-            noise_reason="" if state.reached_target else _noise_reason(state, "budget"),
+            noise_reason="" if state.reached_target else noise_words(state, "budget"),
             warmup_s=warmup_s,
             timed_s=wall_s,
             overhead_s=0.0,
@@ -359,7 +359,7 @@ class _Measurement:
             stop=stop,
             cache=self.plan.label,
             reached_target=state.reached_target,
-            noise_reason="" if state.reached_target else _noise_reason(state, stop),
+            noise_reason="" if state.reached_target else noise_words(state, stop),
             warmup_s=warmup_s,
             timed_s=state.timed_s,
             overhead_s=max(0.0, self.elapsed_s() - warmup_s - state.timed_s),
@@ -367,7 +367,7 @@ class _Measurement:
         )
 
 
-def _noise_reason(state: State, stop: StopReason) -> str:
+def noise_words(state: State, stop: StopReason) -> str:
     """How well the median is known, and what ended the sampling before it was known well enough."""
     ended = "the noise is steady" if stop == "noise-stable" else "the time budget is spent"
     count, half_width = len(state.samples), state.relative_half_width

@@ -72,6 +72,9 @@ class Collective(Toy):
     name = "collective"
     role = Role.COLLECTIVE
 
+    def placed(self, case: Case, device: DeviceView) -> Case:
+        return {"n": int(case["n"]) * device.ranks}
+
 
 PLUGINS = Plugins(kernels={kernel.name: kernel for kernel in (Toy, Bandwidth, Ceiling, Collective)})
 
@@ -91,6 +94,12 @@ def test_ceilings_join_from_the_standard_suite_on_and_come_before_what_they_boun
         rows = [item.kernel for item in _plan(Selection(suite=suite)) if item.case["n"] == 1]
         assert rows == ["bandwidth", "ceiling", "toy", "toy"]
     assert [item.kernel for item in _plan(Selection(kernels=("ceiling",)))] == ["ceiling", "ceiling"]
+
+
+def test_a_case_of_the_user_is_completed_by_the_device() -> None:
+    asked = Selection(kernels=("collective",), cases=("n=3",), precisions=("fp32",))
+    (item,) = items(asked, PLUGINS, DeviceView("cpu", "cpu", rank=1, ranks=4), ())
+    assert item.case == {"n": 12}
 
 
 def test_the_first_case_of_every_kernel_comes_before_the_second_of_any() -> None:

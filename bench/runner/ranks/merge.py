@@ -13,6 +13,7 @@ import msgspec
 
 from bench import records
 from bench.errors import UnavailableError
+from bench.kernel import Role
 from bench.runner.ranks.leader import Heard
 
 UNKNOWN_DEVICE = "unknown"
@@ -38,6 +39,7 @@ def merged(
     # The plan's order, so that what is cut off after a row is the same for all; stable, so ranks follow in order.
     rows.sort(key=lambda row: row.id.partition("-")[2])
     pattern = next((row for each in heard for row in (each.in_flight, *each.rows) if row is not None), None)
+    rows = _together_once(rows)
     timed = {_asked(row): row for row in rows if row.time is not None}
     rows += [row for each in heard if (row := _lost_row(each, pattern, timed)) is not None]
     status: Literal["complete", "interrupted"] = "interrupted" if ended else "complete"
@@ -93,6 +95,20 @@ def write(path: Path, file: records.RunFile) -> None:
                 temporary.unlink()
     except OSError as error:
         raise UnavailableError(f"--out: cannot write {path}: {error.strerror or error}") from error
+
+
+def _together_once(rows: Sequence[records.Measurement]) -> list[records.Measurement]:
+    """Of a row that all ranks measured together the lowest rank's, where it has one status at all: it is one row, with
+    the same samples at each. Where they differ, and where it could not be measured, each rank's stays."""
+    groups: dict[tuple[str, bool], list[records.Measurement]] = {}
+    for row in rows:
+        groups.setdefault((row.id.partition("-")[2], row.role is Role.COLLECTIVE), []).append(row)
+    dropped: set[str] = set()
+    for (_, together), group in groups.items():
+        alike = {(row.status, tuple(row.samples_s or ())) for row in group}
+        if together and len(alike) == 1 and group[0].status in records.MEASURED:
+            dropped |= {row.id for row in group[1:]}
+    return [row for row in rows if row.id not in dropped]
 
 
 def _cpus(each: Heard) -> Any:

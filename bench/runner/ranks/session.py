@@ -19,6 +19,7 @@ from bench.errors import BenchError
 from bench.runner import plan
 from bench.runner.campaign import execute, run_record
 from bench.runner.parent import end_with_parent
+from bench.runner.protocol import Together
 from bench.runner.ranks.board import BoardLost, Done, connect
 from bench.runner.ranks.cores import crowded, shares
 from bench.runner.ranks.leader import STUCK_S
@@ -75,12 +76,19 @@ def measure(
         anonymize=options.anonymize,
         ending=ending,
     )
-    rank = _Rank(member, options, screen, stagger)
+    rank = _Rank(member, options if stagger else replace(options, together=_together(place, limit_s)), screen, stagger)
     try:
         rank.measure()
         return _finish(rank, started)
     except BoardLost as lost:
         return rank.alone(lost)
+
+
+def _together(place: Place, limit_s: float) -> Together:
+    """What a worker is told of the other ranks, with which it measures collectives."""
+    return Together(
+        rank=place.rank, ranks=place.world, address=place.address, port=place.port, job=place.job, limit_s=limit_s
+    )
 
 
 def _finish(rank: _Rank, started: float) -> Outcome:
