@@ -101,9 +101,9 @@ def _start(ranks: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         verdict = Path(folder) / "verdict"
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"]
-        done = subprocess.run(
-            [*torchrun, __file__, *sys.argv[1:]], env=os.environ | {VERDICT: str(verdict)}, check=False
-        )
+        # The threads are set below; unset, torchrun explains its own default at length.
+        more = {VERDICT: str(verdict), "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+        done = subprocess.run([*torchrun, __file__, *sys.argv[1:]], env=os.environ | more, check=False)
         return int(verdict.read_text()) if verdict.exists() else done.returncode or 3
 
 

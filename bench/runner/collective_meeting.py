@@ -16,7 +16,7 @@ import msgspec
 
 from bench import records
 from bench.errors import BenchError
-from bench.runner.group import TorchGroup, close_group, distributed, is_of_group, open_group
+from bench.runner.group import TorchGroup, close_group, distributed, is_of_group, open_group, plain
 from bench.runner.protocol import Together
 from bench.runner.ranks.board import STORE_TIMEOUT_S, Board, BoardLost, State
 from bench.timing.together_check import by_rank, named
@@ -26,7 +26,7 @@ LOOK_S: Final = 0.02
 LOOKING_RANKS: Final = 100
 SILENT_S: Final = 15.0
 """How long a rank is waited for that did not come to the meeting before: a new process of it may be starting (ours)."""
-AFTERMATH_S: Final = 3.0
+AFTERMATH_S: Final = 5.0
 """After a group broke, how long the ranks listen for one another to find out who is missing (ours)."""
 
 
@@ -113,7 +113,9 @@ class Meeting:
         causes = {rank: note.reason for rank, note in heard.items() if not note.of_group}
         if causes:
             return f"{by_rank(causes)} (here: {reason})"
-        return f"{named(missing)} fell out during it: {reason}" if missing else reason
+        if missing:
+            return f"{named(missing)} fell out during it: {reason}"
+        return f"the group broke: {reason}; {by_rank({rank: note.reason for rank, note in heard.items()})}"
 
     def _wait_for(self, rank: int, row: str) -> None:
         limit_s = min(SILENT_S, self._limit_s) if rank in self._silent else self._limit_s
@@ -177,7 +179,7 @@ class Company:
             # Communicators of accelerators may hang where they are taken down one-sidedly: the process has to end.
             self.unusable = True
             self._forget()
-        return self._met().after(row, reason, of_group=of_group)
+        return self._met().after(row, plain(reason) if of_group else reason, of_group=of_group)
 
     def _leave(self) -> None:
         if self._group is not None:

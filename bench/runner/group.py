@@ -7,6 +7,7 @@ Which ranks there are and when they make one is `bench.runner.collective_meeting
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -18,6 +19,8 @@ from bench.runner.protocol import Together
 WORDS_BYTES: Final = 400
 """Of a text that is exchanged, in UTF-8; what is longer is cut off."""
 GLOO: Final = "gloo"
+WHERE_IN_GLOO: Final = re.compile(r"\[\S+\.(?:cc|cpp|h):\d+\] ")
+ADVICE_OF_GLOO: Final = re.compile(r"\.? This is typically caused by .*")
 
 
 class TorchGroup:
@@ -116,3 +119,8 @@ def is_of_group(error: BaseException) -> bool:
     """Whether it is the group that failed (a rank that is gone or too late), and not what this rank was doing."""
     # Gloo raises plain RuntimeErrors that begin with the file which they come from.
     return isinstance(error, distributed().DistError) or GLOO in str(error).lower()
+
+
+def plain(reason: str) -> str:
+    """What Gloo says went wrong, without the line of its source and its advice."""
+    return ADVICE_OF_GLOO.sub("", WHERE_IN_GLOO.sub("", reason))

@@ -67,8 +67,9 @@ class Collective(Kernel):
         return int(case["bytes"]) // (ELEMENT_BYTES * ranks) * ranks
 
     def placed(self, case: Case, device: DeviceView) -> Case:
-        """A case that leaves the ranks open is one of all that there are."""
-        return {**case, "ranks": int(case["ranks"]) or device.ranks}
+        """A case that leaves the ranks open is one of all that there are; its bytes are those that they share."""
+        placed = {**case, "ranks": int(case["ranks"]) or device.ranks}
+        return {**placed, "bytes": self.count(placed) * ELEMENT_BYTES or case["bytes"]}
 
     def cases(self, suite: str, device: DeviceView) -> Sequence[Case]:
         """quick: two sizes; standard: six; full: every power of two. One rank alone has one, to say what it lacks."""

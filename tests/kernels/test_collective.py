@@ -177,7 +177,8 @@ def test_one_rank_alone_is_told_how_to_start_two(kernel: Collective) -> None:
 def test_a_case_of_a_user_is_one_of_all_ranks_unless_it_says_otherwise(kernel: Collective) -> None:
     here = at(1, 2)
     reason = kernel.implementations()["torch"].reason_unsupported
-    assert kernel.placed(kernel.parse_case("bytes=4096"), here) == {"bytes": 4096, "ranks": 2}
+    assert kernel.placed(kernel.parse_case("bytes=4099"), here) == {"bytes": 4096, "ranks": 2}
+    assert kernel.placed(kernel.parse_case("bytes=7"), here) == {"bytes": 7, "ranks": 2}, "a reason follows"
     other = kernel.placed(kernel.parse_case("bytes=4096,ranks=4"), here)
     assert other == {"bytes": 4096, "ranks": 4}
     assert reason(other, "fp32", here) == "the case is of 4 ranks, and there are 2"

@@ -9,6 +9,7 @@ from typing import TypeVar
 import pytest
 
 from bench.runner.collective_meeting import SILENT_S, Here, Meeting, NotMet, common
+from bench.runner.group import plain
 from bench.runner.protocol import Together
 from bench.runner.ranks.board import Board, State
 
@@ -130,6 +131,21 @@ def test_after_a_break_the_missing_are_named(board: Board) -> None:
     reason = Waiting(board, 0, 3)
     board.post("broken/1", {"reason": "timed out", "of_group": True}, 2)
     assert reason.after("1", "closed", of_group=True) == "rank 1 fell out during it: closed"
+
+
+def test_after_a_break_of_the_group_itself_each_is_told_what_the_others_saw(board: Board) -> None:
+    board.post("broken/1", {"reason": "timed out", "of_group": True}, 1)
+    told = Waiting(board, 0).after("1", "connection closed", of_group=True)
+    assert told == "the group broke: connection closed; rank 1: timed out"
+
+
+def test_what_gloo_says_is_told_without_its_source_and_its_advice() -> None:
+    closed = (
+        "RuntimeError: [/__w/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer "
+        "[127.0.0.1]:49796. This is typically caused by a remote worker crashing. Check the logs."
+    )
+    assert plain(closed) == "RuntimeError: Connection closed by peer [127.0.0.1]:49796"
+    assert plain("ValueError: no such tensor") == "ValueError: no such tensor"
 
 
 def test_the_implementations_that_all_have_are_taken_in_the_order_of_the_first() -> None:
