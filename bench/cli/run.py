@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import sys
+import time
 from collections.abc import Callable, Collection
 from itertools import count
 from pathlib import Path
@@ -27,6 +28,7 @@ examples:
   python -m bench run --kernel gemm --case m=4096,n=4096,k=4096 --case m=1,n=4096,k=4096
   python -m bench run --suite llm_pretrain                  what pre-training asks of it, as one figure
   python -m bench run --dry-run                             what would be measured
+  python -m bench run --device all                          every device here at once, a process each
   torchrun --nproc-per-node=8 -m bench run --device cuda    eight GPUs at once, one run file
 
 The table goes to stdout, progress to stderr; the run file keeps every sample, check and reason.
@@ -173,6 +175,7 @@ def run(args: argparse.Namespace) -> int:
     if args.resume is not None:
         path, earlier = args.resume, records.read(args.resume)
         args = as_then("run", args, earlier)
+        run_ranks.refuse_resume(path, earlier)
     else:
         path = new_run_file(args.out, args.results)
     parse_selection(args.device)
@@ -180,23 +183,27 @@ def run(args: argparse.Namespace) -> int:
 
     from bench.cli.progress import kernel_defaults, progress
     from bench.runner.campaign import execute
+    from bench.runner.ranks.launcher import launch
     from bench.runner.resume import adopt
     from bench.runner.session import prepare
 
     with progress(kernel_defaults()) as screen:
         prepared = prepare(options, screen)
         try:
+            ranks = run_ranks.to_start(args, prepared.devices) if earlier is None else []
             if args.dry_run:
                 print(_plan_words(prepared))
                 return 0
             if earlier is not None:
                 prepared = adopt(prepared, earlier)
-            file = execute(prepared, path, screen, earlier)
+            file = None if ranks else execute(prepared, path, screen, earlier)
         except KeyboardInterrupt:
             screen.message(f"interrupted; what was measured is in {path}: python -m bench run --resume {path}")
             raise
         finally:
             prepared.worker.kill()
+    if file is None:
+        return launch(ranks, args.argv, spent_s=0.0 if args.stagger else time.monotonic() - prepared.started)
     print_run(path, file, form)
     print(f"bench: run file: {path}", file=sys.stderr)
     if args.out is None and args.resume is None:

@@ -1,4 +1,4 @@
-"""`python -m bench run` as one rank of many, under torchrun or srun: its options, and what it prints."""
+"""`python -m bench run` by several ranks: its options, which of them to start here, and what one of them prints."""
 
 from __future__ import annotations
 
@@ -19,16 +19,21 @@ if TYPE_CHECKING:
     from bench.runner.ranks.place import Place
 
 MAXIMUM_TIMEOUT_S = 86_400.0
+MAXIMUM_RANKS = 1024
 
 
 def configure(group: argparse._ArgumentGroup) -> None:
     """Add the options that go with several ranks."""
-    from bench.cli.run import positive
+    from bench.cli.run import integer, positive
 
     group.add_argument(
-        "--stagger",
-        action="store_true",
-        help="under torchrun or srun: the ranks measure one after another (default: all at once)",
+        "--ranks",
+        type=integer("--ranks", 1, MAXIMUM_RANKS),
+        metavar="N",
+        help="so many processes at once, a device each, without torchrun (default: with --device all one a device)",
+    )
+    group.add_argument(
+        "--stagger", action="store_true", help="of several ranks: measure one after another (default: all at once)"
     )
     group.add_argument(
         "--rank-timeout",
@@ -40,16 +45,46 @@ def configure(group: argparse._ArgumentGroup) -> None:
 
 def place_of(args: argparse.Namespace) -> Place | None:
     """This process's place among the ranks of a run; None where it runs alone. Refuses options of the other kind."""
+    from bench.devices import parse_selection
     from bench.runner.ranks.place import place
 
     found = place(os.environ)
     if found is None:
+        several = args.ranks > 1 if args.ranks else parse_selection(args.device).type == "all"
         for name in ("stagger", "rank_timeout"):
-            if getattr(args, name):
-                raise UsageError(f"--{name.replace('_', '-')}: is for several ranks; start them by torchrun or srun")
+            if getattr(args, name) and not several:
+                how = "--ranks N, --device all, or start them by torchrun or srun"
+                raise UsageError(f"--{name.replace('_', '-')}: is for several ranks: {how}")
     elif args.resume is not None:
         raise UsageError("--resume: a run by several ranks is not taken up again; start it anew")
+    elif args.ranks is not None and found.launcher != "bench":
+        by = "its environment" if found.launcher == "environment" else found.launcher
+        raise UsageError(f"--ranks: {args.ranks}: this is rank {found.rank} of {found.world} already, by {by}")
     return found
+
+
+def refuse_resume(path: Path, earlier: records.RunFile) -> None:
+    """UsageError where a run file is of several ranks."""
+    if (earlier.run.pinning or {}).get("ranks"):
+        raise UsageError(f"--resume: {path} is of several ranks, and is not taken up again; start it anew")
+
+
+def to_start(args: argparse.Namespace, devices: Sequence[records.Device]) -> list[str | None]:
+    """The device of each rank to start here, None for that of its number; none at all for a run in this process.
+
+    `devices` are those that --device means. UsageError where --device all and --ranks contradict each other.
+    """
+    from bench.devices import parse_selection
+
+    if args.ranks == 1:
+        return []
+    if parse_selection(args.device).type != "all":
+        return [None] * (args.ranks or 0)
+    names = [device.device for device in devices]
+    if args.ranks not in (None, len(names)):
+        allowed = "1, one after another in one process" + (f", or {len(names)}, all at once" if len(names) > 1 else "")
+        raise UsageError(f"--ranks: {args.ranks}: --device all is {', '.join(names)} here; choose {allowed}")
+    return list(names) if len(names) > 1 else []
 
 
 def run_as_rank(args: argparse.Namespace, place: Place) -> int:

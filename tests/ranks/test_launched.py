@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 
 from bench import records
 from bench.devices.cores import read_topology
+from tests.rank_processes import PATIENCE_S, by_rank, left_behind, measured, wait_for_rows
 
 CASES = [word for size in (32, 64) for word in ("--case", f"m={size},n={size},k={size}")]
 PLAN = ["--device", "cpu", "--kernel", "gemm", *CASES, "--precision", "fp32", "--implementation", "torch"]
@@ -24,7 +24,6 @@ LONG = ["--mode", "sustained", "--sustain", "3"]
 """Rows that last, for those that kill a rank in one."""
 HURRY_S = 60.0
 """How long these ranks are waited for: far more than they take, and a busy machine is no failure."""
-TIMEOUT_S = 280.0
 
 Launch = Callable[..., subprocess.Popen[str]]
 
@@ -69,26 +68,15 @@ def torchrun(ranks: int) -> list[str]:
     return [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={ranks}", *address, "-m"]
 
 
-def by_rank(run: records.RunFile) -> dict[int, list[records.Measurement]]:
-    found: dict[int, list[records.Measurement]] = {}
-    for row in run.measurements:
-        found.setdefault(row.rank, []).append(row)
-    return found
-
-
 def _ranks(run: records.RunFile) -> dict[str, Any]:
     assert run.run.pinning is not None
     return dict(run.run.pinning["ranks"])
 
 
-def measured(rows: list[records.Measurement]) -> list[records.Measurement]:
-    return [row for row in rows if row.status in records.MEASURED]
-
-
 @pytest.mark.slow
 def test_four_ranks_staggered_measure_one_after_another_and_make_one_run_file(launch: Launch, tmp_path: Path) -> None:
     process = launch(torchrun(4), "--stagger", "--rows", "1", "--row-budget", "1")
-    out, err = process.communicate(timeout=TIMEOUT_S)
+    out, err = process.communicate(timeout=PATIENCE_S)
     run = records.read(tmp_path / "all.jsonl")
     assert {rank: len(measured(mine)) for rank, mine in by_rank(run).items()} == dict.fromkeys(range(4), 1), err
     assert [device.rank for device in run.devices] == [0, 1, 2, 3]
@@ -100,7 +88,7 @@ def test_four_ranks_staggered_measure_one_after_another_and_make_one_run_file(la
     assert [path.name for path in own] == [f"all-rank{rank:05d}.jsonl" for rank in range(4)], "the journals stay"
     ended = [path.stat().st_mtime_ns for path in own]
     assert ended == sorted(ended), "a rank's journal is closed before the next rank's is"
-    assert not _left(tmp_path)
+    assert not left_behind(tmp_path)
 
 
 @pytest.mark.slow
@@ -112,10 +100,10 @@ def test_under_srun_the_others_go_on_when_a_rank_is_killed(launch: Launch, tmp_p
     one, other = (
         launch(words, *LONG, ranks=step | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)}) for rank in (0, 1)
     )
-    _wait_for_row(tmp_path, 1)
+    wait_for_rows(tmp_path, (1,))
     other.kill()
     other.communicate(timeout=60)
-    _, err = one.communicate(timeout=TIMEOUT_S)
+    _, err = one.communicate(timeout=PATIENCE_S)
     run = records.read(tmp_path / "all.jsonl")
     rows = by_rank(run)
     assert len(measured(rows[0])) == 2, err
@@ -123,16 +111,15 @@ def test_under_srun_the_others_go_on_when_a_rank_is_killed(launch: Launch, tmp_p
     assert lost.status == "crashed" and "ended without a word" in lost.reason, lost.reason
     assert len(measured(rows[1])) == 1, "what it had measured is kept"
     assert run.end is not None and run.end.status == "complete" and "rank 1" in run.end.reason
-    assert not _left(tmp_path)
+    assert not left_behind(tmp_path)
 
 
 @pytest.mark.slow
 def test_of_two_ranks_at_once_the_other_writes_the_file_when_rank_0_is_killed(launch: Launch, tmp_path: Path) -> None:
     process = launch(torchrun(2), *LONG)
-    _wait_for_row(tmp_path, 0)
-    _wait_for_row(tmp_path, 1)
+    wait_for_rows(tmp_path, (0, 1))
     _rank(process.pid, 0).send_signal(signal.SIGKILL)
-    _, err = process.communicate(timeout=TIMEOUT_S)
+    _, err = process.communicate(timeout=PATIENCE_S)
     run = records.read(tmp_path / "all.jsonl")
     rows = by_rank(run)
     assert measured(rows[0]) and measured(rows[1]), err
@@ -145,7 +132,7 @@ def test_of_two_ranks_at_once_the_other_writes_the_file_when_rank_0_is_killed(la
     if sum(bool(core & allowed) for core in read_topology().cores) > 1:
         one, other = (set(cpus) for cpus in ranks["affinity"].values())
         assert not one & other, "each on cores of its own: none measures the other"
-    assert not _left(tmp_path)
+    assert not left_behind(tmp_path)
 
 
 @pytest.fixture
@@ -179,12 +166,12 @@ def test_two_hosts_with_addresses_of_their_own_make_one_run_file(
         inside = ["ip", "netns", "exec", name, "unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', name]
         words = [*inside, sys.executable, "-m"]
         started.append(launch(words, "--rows", "1", "--row-budget", "1", ranks=meet | {"RANK": str(rank)}))
-    ends = [process.communicate(timeout=TIMEOUT_S) for process in started]
+    ends = [process.communicate(timeout=PATIENCE_S) for process in started]
     run = records.read(tmp_path / "all.jsonl")
     rows = [(row.rank, row.host) for row in measured(run.measurements)]
     assert rows == [(0, hosts[0]), (1, hosts[1])], ends
     assert run.end is not None and run.end.status == "complete"
-    assert not _left(tmp_path)
+    assert not left_behind(tmp_path)
 
 
 def _free_port() -> int:
@@ -193,39 +180,9 @@ def _free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-def _wait_for_row(folder: Path, rank: int) -> None:
-    """Until a rank has a row on the disk."""
-    path = folder / "all.ranks" / f"all-rank{rank:05d}.jsonl"
-    until = time.monotonic() + TIMEOUT_S
-    while time.monotonic() < until:
-        if path.exists() and b'"type":"measurement"' in path.read_bytes():
-            time.sleep(1.0)  # the row is on the disk, and now with the others too
-            return
-        time.sleep(0.1)
-    pytest.fail(f"no row of rank {rank} in {TIMEOUT_S:g} s")
-
-
 def _rank(launcher: int, rank: int) -> psutil.Process:
     """The process of a rank below its launcher."""
     for process in psutil.Process(launcher).children():
         if process.environ().get("RANK") == str(rank):
             return process
     pytest.fail(f"no process of rank {rank}")
-
-
-def _left(folder: Path, timeout_s: float = 30.0) -> list[list[str]]:
-    """Processes that worked in that folder and are still there, after as long as they may take to end."""
-    until = time.monotonic() + timeout_s
-    while found := [process.info["cmdline"] for process in _working_in(folder)]:
-        if time.monotonic() > until:
-            return found
-        time.sleep(0.2)
-    return []
-
-
-def _working_in(folder: Path) -> list[psutil.Process]:
-    return [
-        process
-        for process in psutil.process_iter(["cmdline", "cwd", "status"])
-        if process.info["cwd"] == str(folder) and process.info["status"] != psutil.STATUS_ZOMBIE
-    ]

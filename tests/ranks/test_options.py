@@ -14,6 +14,10 @@ RANK = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "127.0
     [
         (["--stagger"], {}, ["--stagger", "torchrun or srun"]),
         (["--rank-timeout", "5"], {}, ["--rank-timeout", "torchrun or srun"]),
+        (["--ranks", "1", "--stagger"], {}, ["--stagger", "--ranks N"]),
+        (["--ranks", "0"], {}, ["--ranks", "0", "1 …"]),
+        (["--ranks", "2"], RANK, ["--ranks", "rank 1 of 2", "its environment"]),
+        (["--ranks", "2"], RANK | {"TORCHELASTIC_RUN_ID": "7"}, ["--ranks", "rank 1 of 2", "torchrun"]),
         (["--rank-timeout", "-5"], RANK, ["--rank-timeout", "-5", "positive"]),
         (["--resume", "run.jsonl"], RANK, ["--resume", "several ranks"]),
         ([], {**RANK, "MASTER_ADDR": ""}, ["MASTER_ADDR", "torchrun"]),

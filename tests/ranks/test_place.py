@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import UsageError
-from bench.runner.ranks.place import SLURM_PORTS, first_node, place
+from bench.runner.ranks.place import SLURM_PORTS, Place, first_node, place, variables
 
 TORCHRUN = {
     "RANK": "3",
@@ -68,6 +70,28 @@ def test_the_tasks_of_a_step_agree_and_another_step_meets_elsewhere() -> None:
 def test_torchrun_inside_a_step_is_torchrun() -> None:
     found = place(SRUN | TORCHRUN)
     assert found is not None and found.launcher == "torchrun" and found.rank == 3
+
+
+OURS = Place(
+    rank=1,
+    world=3,
+    local_rank=1,
+    address="127.0.0.1",
+    port=40_000,
+    agent_store=True,
+    launcher="bench",
+    job="f00d",
+    device="cuda:1",
+    parent=77,
+    spent_s=4,
+)
+
+
+@pytest.mark.parametrize("rank", [OURS, replace(OURS, device=None)])
+@pytest.mark.parametrize("outside", [{}, SRUN, TORCHRUN])
+def test_a_rank_of_our_launcher_reads_what_was_written_for_it(rank: Place, outside: dict[str, str]) -> None:
+    """Wherever that was started: as the one task of a step, say."""
+    assert place(outside | variables(rank)) == rank
 
 
 def test_a_batch_script_is_no_rank() -> None:

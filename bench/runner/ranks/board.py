@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -65,6 +66,14 @@ class Done(msgspec.Struct, kw_only=True):
     reason: str = ""
 
 
+class Over(msgspec.Struct, kw_only=True):
+    """The run file of all is written, or can't be, and nobody needs to stay; by the leader, note `final`."""
+
+    rank: int
+    exit_code: int
+    """Of the whole run."""
+
+
 class State(msgspec.Struct, kw_only=True, array_like=True):
     """A rank's pulse, renewed every second; note `state`."""
 
@@ -113,14 +122,10 @@ class Board:
 
 def connect(place: Place, patience_s: float) -> Board:
     """The board of this run; waits that long for whoever opens the store. UnavailableError where it can't be had."""
-    with _quiet_store():
-        from torch import distributed
-
-    if not distributed.is_available():
-        raise UnavailableError(f"rank {place.rank}: this torch is built without torch.distributed")
+    distributed = _distributed(f"rank {place.rank}")
     opens = place.rank == 0 and not place.agent_store
     try:
-        store = distributed.TCPStore(  # type: ignore[attr-defined]  # there where is_available() says so
+        store = distributed.TCPStore(
             place.address,
             place.port,
             is_master=opens,
@@ -134,7 +139,35 @@ def connect(place: Place, patience_s: float) -> Board:
             f"rank {place.rank}: cannot {what} the store of the run at {place.address}:{place.port}: {words}"
         ) from None
     store.set_timeout(timedelta(seconds=STORE_TIMEOUT_S))
-    return Board(distributed.PrefixStore(f"bench/{place.job}", store))  # type: ignore[attr-defined]  # as above
+    return Board(distributed.PrefixStore(f"bench/{place.job}", store))
+
+
+def open_store(listening: socket.socket, job: str) -> Board:
+    """A store in this process, at a socket that listens already and is the store's from now on; its board of a run.
+
+    Raises UnavailableError where this torch has no store.
+    """
+    distributed = _distributed("--ranks")
+    address, port = listening.getsockname()
+    store = distributed.TCPStore(
+        address,
+        port,
+        is_master=True,
+        timeout=timedelta(seconds=STORE_TIMEOUT_S),
+        wait_for_workers=False,
+        master_listen_fd=listening.detach(),
+    )
+    return Board(distributed.PrefixStore(f"bench/{job}", store))
+
+
+def _distributed(who: str) -> Any:
+    """torch.distributed, of which a torch may be built without."""
+    with _quiet_store():
+        from torch import distributed
+
+    if not distributed.is_available():
+        raise UnavailableError(f"{who}: this torch is built without torch.distributed")
+    return distributed
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Final, TypeVar
 
@@ -18,7 +19,7 @@ from bench import records
 from bench.devices.cores import affinity
 from bench.errors import UnavailableError
 from bench.runner import host
-from bench.runner.ranks.board import Board, BoardLost, Done, Hello, Ready, Seat, State
+from bench.runner.ranks.board import Board, BoardLost, Done, Hello, Over, Ready, Seat, State
 from bench.runner.ranks.leader import Alive, Fate, Heard, Leader, LeaderThread, process_of
 from bench.runner.ranks.place import Place
 
@@ -73,13 +74,16 @@ class Member:
         stuck_s: float,
         anonymize: bool,
         ending: Ending,
+        path_of: Callable[[], Path],
     ) -> None:
+        """`path_of` says where the run file goes, and is asked in the rank that leads first."""
         self._board = board
         self.place = place
         self._limit_s = limit_s
         self._stagger = stagger
         self._stuck_s = stuck_s
         self.ending = ending
+        self._path_of = path_of
         self._pause_s = LOOK_S * max(1.0, place.world / LOOKING_RANKS)
         self._leader = 0
         self._lost: dict[int, Fate] = {}
@@ -136,15 +140,20 @@ class Member:
         """Wait until everybody has come or is given up, and with `stagger` for one's turn; who is on this node."""
         seat = self._until(lambda: self._board.read("seat", Seat, self.place.rank))
         for hello in self._board.read_all("hello", Hello, sorted(seat.masks)):
-            if (alive := process_of(hello)) is not None:
-                self._neighbours[hello.pid] = alive
+            self._alive(hello)
         if self._stagger:
             self._until(lambda: self._board.read("turn", bool, self.place.rank))
         return seat
 
-    def path(self) -> str:
-        """Where rank 0 writes the run file."""
-        return self._until(lambda: self._board.read("path", str))
+    def path(self) -> Path:
+        """Where the run file goes, by rank 0; by whoever leads where that was lost before it had said so."""
+
+        def said() -> str | None:
+            if self.leading is not None and not self._board.has("path"):
+                self._board.post("path", str(self._path_of().absolute()))
+            return self._board.read("path", str)
+
+        return Path(self._until(said))
 
     def over(self) -> bool:
         """Wait until the leader has written the run file; False where this rank is the leader, and is to write it.
@@ -157,7 +166,7 @@ class Member:
                 return True
             if self.ending.overdue:
                 raise BoardLost("no word of the run file")
-            return self._board.read("final", bool)
+            return self._board.has("final") or None
 
         self._until(written)
         return self.leading is None
@@ -174,12 +183,12 @@ class Member:
             self.leading.leader.give_up("the run was ended, and nothing heard of it any more")
         return self.leading.leader
 
-    def announce(self, here: Leader) -> None:
-        """As the leader: say that the run file is written, and stay until all have read it and, where seen, ended.
+    def announce(self, here: Leader, exit_code: int) -> None:
+        """As the leader: say that the run is over, and stay until all have read it and, where seen, ended.
 
         The store may be ours; and torchrun sends SIGTERM to whoever is still there when one process fails.
         """
-        self._board.post("final", True)
+        self._board.post("final", Over(rank=self.place.rank, exit_code=exit_code))
         until = time.monotonic() + GOODBYE_S
         others = [each for rank, each in here.ranks.items() if rank != self.place.rank]
         left = [each for each in others if each.fate and each.fate.status not in ("crashed", "timeout")]
@@ -260,5 +269,8 @@ class Member:
         self.leading = LeaderThread(leader, self._silent.set)
 
     def _alive(self, hello: Hello) -> Alive | None:
-        known = self._neighbours.get(hello.pid) if hello.host == self._node else None
-        return known or process_of(hello)
+        if hello.host != self._node:
+            return None
+        if hello.pid not in self._neighbours and (alive := process_of(hello)) is not None:
+            self._neighbours[hello.pid] = alive
+        return self._neighbours.get(hello.pid)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from bench import records
-from bench.errors import UnavailableError
+from bench.errors import BenchError, UnavailableError
 from bench.kernel import Role
 from bench.runner.ranks.leader import Heard
 
@@ -95,6 +95,20 @@ def write(path: Path, file: records.RunFile) -> None:
                 temporary.unlink()
     except OSError as error:
         raise UnavailableError(f"--out: cannot write {path}: {error.strerror or error}") from error
+
+
+def written(path: Path, file: records.RunFile) -> records.RunFile | None:
+    """The run file at `path`, where a leader that was lost had written it before it could say so: it has all the rows
+    of `file`. None where there is none, or somebody else's."""
+    if not path.exists():
+        return None
+    with contextlib.suppress(BenchError):
+        there = records.read(path)
+        rows = {row.id: row for row in there.measurements}
+        ours = [row for row in file.measurements if row.time is not None]
+        if ours and there.end is not None and all(rows.get(row.id) == row for row in ours):
+            return there
+    return None
 
 
 def _together_once(rows: Sequence[records.Measurement]) -> list[records.Measurement]:

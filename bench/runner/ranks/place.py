@@ -1,4 +1,4 @@
-"""Which rank of how many this process is, from what torchrun or srun put into its environment. Pure."""
+"""Which rank of how many this process is, from what its launcher put into its environment. Pure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from bench.errors import UsageError
 SLURM_PORTS: Final = range(20_000, 32_000)
 """Where a step's store listens unless MASTER_PORT names a port: below what Linux gives to clients (32768 …)."""
 
+# What `bench.runner.ranks.launcher` says beside the names that torchrun has too.
+OUR_JOB: Final = "BENCH_RANKS_JOB"
+OUR_PARENT: Final = "BENCH_RANKS_PARENT"
+OUR_SPENT: Final = "BENCH_RANKS_SPENT_S"
+OUR_DEVICE: Final = "BENCH_RANKS_DEVICE"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -24,19 +30,27 @@ class Place:
     address: str
     port: int
     agent_store: bool
-    """torchrun's agent has a store at that address already; otherwise rank 0 opens one."""
-    launcher: Literal["torchrun", "srun", "environment"]
+    """The launcher (torchrun's agent, or ours) has a store at that address; otherwise rank 0 opens one."""
+    launcher: Literal["bench", "torchrun", "srun", "environment"]
     job: str
     """Sets this run's keys in the store apart from anybody else's."""
+    device: str | None = None
+    """The device that our launcher gave to this rank, in place of what `--device` says."""
+    parent: int | None = None
+    """Our launcher's process."""
+    spent_s: int = 0
+    """Wall time of the run's budget that our launcher has spent: whole seconds."""
 
 
 def place(environment: Mapping[str, str]) -> Place | None:
     """This process's place; None where it was started alone, or as the only one.
 
-    torchrun's variables come before Slurm's: torchrun may itself be started by srun. UsageError for a set that is not
-    whole or makes no sense.
+    Our launcher's variables come before torchrun's and those before Slurm's: each may be started inside the next.
+    UsageError for a set that is not whole or makes no sense.
     """
-    if "RANK" in environment and "WORLD_SIZE" in environment:
+    if environment.get(OUR_JOB):
+        found = _from_ours(environment)
+    elif "RANK" in environment and "WORLD_SIZE" in environment:
         found = _from_torchrun(environment)
     elif environment.get("SLURM_STEP_NUM_TASKS"):
         # Of a step: a batch script has SLURM_PROCID and SLURM_NTASKS too, and is no rank of anything.
@@ -46,6 +60,38 @@ def place(environment: Mapping[str, str]) -> Place | None:
     if not 0 <= found.rank < found.world:
         raise UsageError(f"RANK: {found.rank} is not one of the {found.world} ranks, 0 … {found.world - 1}")
     return found if found.world > 1 else None
+
+
+def variables(rank: Place) -> dict[str, str]:
+    """What a rank of our launcher has in its environment: `place` reads it back."""
+    found = {
+        "RANK": str(rank.rank),
+        "WORLD_SIZE": str(rank.world),
+        "LOCAL_RANK": str(rank.local_rank),
+        "LOCAL_WORLD_SIZE": str(rank.world),
+        "MASTER_ADDR": rank.address,
+        "MASTER_PORT": str(rank.port),
+        OUR_JOB: rank.job,
+        OUR_PARENT: str(rank.parent),
+        OUR_SPENT: str(rank.spent_s),
+    }
+    return found | ({OUR_DEVICE: rank.device} if rank.device else {})
+
+
+def _from_ours(environment: Mapping[str, str]) -> Place:
+    return Place(
+        rank=_number(environment, "RANK"),
+        world=_number(environment, "WORLD_SIZE"),
+        local_rank=_number(environment, "LOCAL_RANK"),
+        address=_text(environment, "MASTER_ADDR"),
+        port=_number(environment, "MASTER_PORT"),
+        agent_store=True,
+        launcher="bench",
+        job=environment[OUR_JOB],
+        device=environment.get(OUR_DEVICE) or None,
+        parent=_number(environment, OUR_PARENT),
+        spent_s=_number(environment, OUR_SPENT),
+    )
 
 
 def _from_torchrun(environment: Mapping[str, str]) -> Place:

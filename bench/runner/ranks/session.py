@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from typing import Final
 
 from bench import records
 from bench.devices.cores import read_topology
-from bench.errors import BenchError
+from bench.errors import BenchError, UnavailableError
 from bench.runner import plan
 from bench.runner.campaign import execute, run_record
 from bench.runner.parent import end_with_parent
@@ -24,7 +25,7 @@ from bench.runner.ranks.board import BoardLost, Done, connect
 from bench.runner.ranks.cores import crowded, shares
 from bench.runner.ranks.leader import STUCK_S
 from bench.runner.ranks.member import Ending, Member, Terminated
-from bench.runner.ranks.merge import merged, shared_devices, write
+from bench.runner.ranks.merge import merged, shared_devices, write, written
 from bench.runner.ranks.place import Place
 from bench.runner.session import Observer, Options, Prepared, prepare
 
@@ -53,20 +54,22 @@ def measure(
 ) -> Outcome:
     """Measure this rank's device in step with the others; the leader writes the run file of all.
 
-    `path_of` says where, and is asked in rank 0 alone. A rank's own trouble is a row of that file and exit code 0 here:
-    torchrun ends all when one process fails. Raises UnavailableError where there is nobody to measure with.
+    `path_of` says where, and is asked in the leader alone. A rank's own trouble is a row of that file and exit code 0
+    here: torchrun ends all when one process fails. Raises UnavailableError where there is nobody to measure with.
     """
     started = time.monotonic()
-    ending = Ending()
     # A rank whose launcher was killed hands over what it has, and is no orphan.
     end_with_parent(signal.SIGTERM)
+    if place.parent is not None and os.getppid() != place.parent:
+        raise UnavailableError(f"rank {place.rank}: its launcher was gone before it could begin")
     if place.launcher == "torchrun" and os.environ.get("OMP_NUM_THREADS") == "1":
         # torchrun's default for ranks that bring their own threads; here it would leave all cores but one idle.
         del os.environ["OMP_NUM_THREADS"]
-    path = path_of().absolute() if place.rank == 0 else None
+    path_of = functools.cache(path_of)  # a run id is new each time
+    if place.rank == 0:
+        path_of()  # where it refuses, it does so before anybody waits
     board = connect(place, limit_s)
-    if path is not None:
-        board.post("path", str(path))
+    ending = Ending()  # only now: until here a signal ends the process, and nothing is lost by it
     member = Member(
         board,
         place,
@@ -75,6 +78,7 @@ def measure(
         stuck_s=STUCK_S + 3 * options.sustain_s,
         anonymize=options.anonymize,
         ending=ending,
+        path_of=path_of,
     )
     rank = _Rank(member, options if stagger else replace(options, together=_together(place, limit_s)), screen, stagger)
     try:
@@ -104,20 +108,25 @@ def _finish(rank: _Rank, started: float) -> Outcome:
     heard = list(leader.ranks.values())
     for sentence in shared_devices(heard):
         rank.screen.message(f"warning: {sentence}")
-    path = Path(member.path())
+    path = member.path()
     how = {"launcher": member.place.launcher, "stagger": rank.stagger}
     ended = "ended by a signal" if ending.asked_at is not None else ""
+    exit_code = UnavailableError.exit_code
     try:
         file = merged(
             path.stem, heard, leader=member.place.rank, how=how, ended=ended, wall_s=time.monotonic() - started
         )
-        write(path, file)
+        there = written(path, file)
+        if there is None:
+            write(path, file)
+        file = there or file
+        assert file.end is not None
+        exit_code = file.end.exit_code
     finally:
         with contextlib.suppress(BoardLost):  # what is written is written
-            member.announce(leader)
+            member.announce(leader, exit_code)
             member.goodbye()
-    assert file.end is not None
-    return Outcome(path, file, file.end.exit_code)
+    return Outcome(path, file, exit_code)
 
 
 class _Rank:
@@ -134,7 +143,7 @@ class _Rank:
     def measure(self) -> None:
         """Everything up to the end of this rank's plan; how it went is told. Raises BoardLost."""
         try:
-            self._own_path = own_path(Path(self.member.path()), self.member.place.rank)
+            self._own_path = own_path(self.member.path(), self.member.place.rank)
             done = self._measured(self._own_path)
         except Terminated as end:
             done = Done(status="interrupted", reason=str(end))
@@ -159,7 +168,8 @@ class _Rank:
         try:
             run = run_record(prepared, own_path)
             observer = _Telling(self.member, self.screen, prepared)
-            spent_s = self.member.ready(run, prepared.devices, prepared.rows, time.monotonic() - prepared.started)
+            spent_s = time.monotonic() - prepared.started + self.member.place.spent_s
+            spent_s = self.member.ready(run, prepared.devices, prepared.rows, spent_s)
             prepared.started = time.monotonic() - spent_s
             self._own = execute(prepared, own_path, observer)
         finally:
@@ -176,13 +186,15 @@ class _Rank:
         number = member.place.rank
         options = replace(
             self.options,
+            device=member.place.device or self.options.device,
             rank=number,
             local_rank=member.place.local_rank,
             neighbours=1 if self.stagger else len(masks),
         )
         if self.stagger and options.budget_s is not None:
             options = replace(options, budget_s=options.budget_s / member.place.world)
-        found = shares(masks, read_topology()) if masks[number] else {}
+        # Among devices given by name one is the processor at most: it keeps the cores that it has when alone.
+        found = shares(masks, read_topology()) if masks[number] and member.place.device is None else {}
         to_pin = bool(found) and sorted(found[number]) != masks[number] and hasattr(os, "sched_setaffinity")
         if crowded(found) and not self.stagger and number == min(masks) and options.device in ("auto", "cpu"):
             self.screen.message(
