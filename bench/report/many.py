@@ -12,6 +12,7 @@ from typing import Final
 from bench import records
 from bench.analysis.identity import SeriesKey, key_of
 from bench.analysis.summary import Series, series
+from bench.kernel import Role
 from bench.report.numbers import percent, prefix, short_case, with_interval
 from bench.report.table import ASCII, Defaults
 
@@ -93,7 +94,7 @@ def _across_caches(key: SeriesKey) -> SeriesKey:
 
 def _cells(one: Spread, defaults: Defaults) -> list[str]:
     case = short_case(dict(one.key.case), defaults.get(one.key.kernel))
-    shown = [one.key.kernel, case, one.key.precision, one.key.device, f"{len(one.usable)} of {one.asked}"]
+    shown = [one.key.kernel, case, one.key.precision, one.key.device, _devices(one)]
     if not one.usable:
         return [*shown, *["–"] * 5]
     values = [each.value or 0.0 for each in one.usable]
@@ -109,6 +110,14 @@ def _cells(one: Spread, defaults: Defaults) -> list[str]:
         percent(median(shares) if shares else None),
         name_of(one.usable[0].first) if len(one.usable) > 1 else "",
     ]
+
+
+def _devices(one: Spread) -> str:
+    """How many measured it of those that were asked; what all ranks measured together is one row of one of them."""
+    ranks = dict(one.key.case).get("ranks")
+    if ranks and one.usable and one.usable[0].first.role is Role.COLLECTIVE:
+        return f"{ranks} together"
+    return f"{len(one.usable)} of {one.asked}"
 
 
 def _kinds(run: records.RunFile) -> list[str]:

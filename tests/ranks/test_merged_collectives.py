@@ -6,6 +6,7 @@ from typing import Any
 
 from bench import records
 from bench.kernel import Role
+from bench.report import many
 from bench.runner.ranks.board import Hello, Ready
 from bench.runner.ranks.leader import Heard
 from bench.runner.ranks.merge import merged
@@ -47,3 +48,11 @@ def test_where_it_could_not_be_measured_each_stays() -> None:
 
 def test_samples_of_their_own_are_rows_of_their_own() -> None:
     assert ids([row(1, 0)], [row(1, 1, samples_s=[0.5])]) == ["r0-00001", "r1-00001"]
+
+
+def test_the_table_says_how_many_ranks_measured_it_together() -> None:
+    devices = [device(rank=rank, ranks=4, host="h") for rank in range(4)]
+    mine = row(1, 0, case={"bytes": 4096, "ranks": 4}, utilization_of="bytes", rated=None, host="h")
+    text = many.terminal(run_file([mine], devices=devices), {}, 160)
+    (line,) = [line for line in text.splitlines() if line.startswith("all_reduce")]
+    assert "4 together" in line and "B/s" in line
