@@ -70,7 +70,7 @@ def distributed() -> Any:
 def backend_of(kind: str) -> str:
     """What torch.distributed calls the backend for a type of device: gloo, nccl, xccl, …
 
-    UnavailableError where it has none, as for mps.
+    UnavailableError where it has none.
     """
     name = distributed().Backend.default_device_backend_map.get(kind)
     if name is None:
