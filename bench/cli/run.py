@@ -188,7 +188,7 @@ def run(args: argparse.Namespace) -> int:
     from bench.runner.session import prepare
 
     with progress(kernel_defaults()) as screen:
-        prepared = prepare(options, screen)
+        prepared = prepare(options if earlier else run_ranks.for_plan(options, args, place), screen)
         try:
             ranks = run_ranks.to_start(args, prepared.devices) if earlier is None else []
             if args.dry_run:

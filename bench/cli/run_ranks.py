@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from bench.errors import UsageError
 if TYPE_CHECKING:
     from bench.runner.plan import Item
     from bench.runner.ranks.place import Place
+    from bench.runner.session import Options
 
 MAXIMUM_TIMEOUT_S = 86_400.0
 MAXIMUM_RANKS = 1024
@@ -67,6 +69,16 @@ def refuse_resume(path: Path, earlier: records.RunFile) -> None:
     """UsageError where a run file is of several ranks."""
     if (earlier.run.pinning or {}).get("ranks"):
         raise UsageError(f"--resume: {path} is of several ranks, and is not taken up again; start it anew")
+
+
+def for_plan(options: Options, args: argparse.Namespace, place: Place | None) -> Options:
+    """The options with which a run's plan is laid out before there are ranks: its collectives are over all of them."""
+    from bench.runner.protocol import Together
+
+    ranks = place.world if place else args.ranks or 1
+    if ranks == 1 or args.stagger:
+        return options
+    return replace(options, together=Together(rank=0, ranks=ranks, address="", port=0, job="", limit_s=0.0))
 
 
 def to_start(args: argparse.Namespace, devices: Sequence[records.Device]) -> list[str | None]:

@@ -125,6 +125,12 @@ def test_what_cannot_be_meant_is_said_once(cli: Cli, arguments: list[str], word:
     assert "rank 0" not in result.err
 
 
+def test_the_plan_is_that_of_all_ranks(cli: Cli, tmp_path: Path) -> None:
+    result = cli("run", "--kernel", "all_reduce", "--precision", "fp32", "--device", "cpu", "--ranks", "3", "--dry-run")
+    assert result.code == 0 and "ranks=3" in result.out and "unsupported" not in result.out
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_all_devices_are_ranks_where_there_are_several(cli: Cli, tmp_path: Path) -> None:
     result = cli("run", *WHAT, *SHORT, *HOW, "--device", "all")
