@@ -19,6 +19,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from bench.ab.checkout import check_out
 from bench.errors import UnavailableError, UsageError, unknown_name
+from bench.store.naming import expanded
 
 Kind: TypeAlias = Literal["git", "python", "env", "implementation"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -130,7 +131,7 @@ def _absolute_python_path() -> list[str]:
 
 def _interpreter(path: str, argument: str) -> str:
     """The interpreter meant: a file, a virtual environment's folder, or a name on PATH."""
-    given = Path(path).expanduser()
+    given = expanded(path)
     found = given / "bin" / "python" if given.is_dir() else given
     # Not resolved: a virtual environment is known by the path of its link.
     which = shutil.which(str(found) if os.sep in path or given.is_dir() else path)

@@ -17,11 +17,20 @@ _NUMBER: Final = r"(?P<number>[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[
 _LATIN: Final = re.compile(_NUMBER + r"\s*(?P<letter>[MGTPEZ])(?:FLOPS|FLOP/s|OPS|OP/s)?")
 _CHINESE: Final = re.compile(r"(?:每秒)?\s*" + _NUMBER + r"?\s*(?P<words>[十百千万亿]+)次(?:/秒|每秒)?")
 _PERCENT: Final = re.compile(_NUMBER + r"\s*%")
+MOST: Final = 10**30
+"""Operations per second: a million million E. What is above it is a slip of the hand, and no float of a document."""
 EXAMPLES: Final = "100 P, 3 E, 1.2 EFLOPS, 989.4 TFLOPS, 百亿亿次"
 
 
 def parse(text: str) -> Fraction:
     """Operations per second. Raises ValueError that says what is allowed."""
+    product = _parsed(text)
+    if product > MOST:
+        raise ValueError(f"{text[:40]!r} is more computing power than there is; write it as {EXAMPLES}")
+    return product
+
+
+def _parsed(text: str) -> Fraction:
     found = _LATIN.fullmatch(text.strip())
     if found:
         return _number(found["number"]) * LETTERS[found["letter"]]

@@ -173,7 +173,7 @@ def _rules(path: Path | None) -> Rules:
         given = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UnavailableError(f"{ARGUMENT}: cannot read {path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except ValueError as error:  # no UTF-8, no TOML, a number of thousands of digits
         raise UsageError(f"{ARGUMENT}: {path} is not TOML: {error}") from error
     return rules(default_rules(), given, str(path))
 

@@ -51,7 +51,7 @@ def _table(path: Path) -> Mapping[str, Any]:
 
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, no TOML, a number of thousands of digits
         raise UsageError(f"{path}: cannot be read as TOML: {error}") from error
     ours = _mapping(path, "tool.bench", _mapping(path, "tool", document.get("tool", {})).get("bench", {}))
     _known(path, "tool.bench", ours, TABLES)

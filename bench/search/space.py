@@ -24,6 +24,8 @@ ORDERED_LEAST: Final = 3
 """Integer values from which an axis has a direction; two are a choice."""
 MOST_VALUES: Final = 1000
 """Values of one axis: a misplaced step would make millions."""
+MOST_DIGITS: Final = 18
+"""Of an integer: what every field takes, and within 64 bits."""
 MOST_COMBINATIONS: Final = 1_000_000
 """Of all axes: where few of them make sense, all of them have to be walked through."""
 
@@ -190,7 +192,8 @@ def _values(part: str, text: str, *, integers: bool) -> tuple[int | str, ...]:
 def _integers(part: str, piece: str) -> range:
     """ "64" or "256:4096:256", both ends taken."""
     numbers = [number.strip() for number in piece.split(":")]
-    if len(numbers) not in (1, 3) or not all(number.isascii() and number.isdigit() for number in numbers):
+    plain = all(number.isascii() and number.isdigit() and len(number) <= MOST_DIGITS for number in numbers)
+    if len(numbers) not in (1, 3) or not plain:
         raise UsageError(f"--space: {piece!r} in {part!r} is not an integer or FROM:TO:STEP")
     first, last, step = map(int, numbers if len(numbers) == 3 else (*numbers, *numbers, "1"))
     if step < 1 or last < first or (last - first) // step >= MOST_VALUES:

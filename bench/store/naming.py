@@ -28,11 +28,16 @@ def location(argument: str | Path | None = None) -> Location:
         from bench.store.remote import open_remote
 
         return open_remote(text, origin)
-    path = Path(text).expanduser()
+    path = expanded(text)
     # isfile and not Path.is_file: a name too long for the system is for the listing to complain about.
     if os.path.isfile(path):  # noqa: PTH113  # see above
         raise UsageError(f"{origin}: {text} is a file; name the folder that holds the run files")
     return Folder(path, text)
+
+
+def expanded(text: str) -> Path:
+    """A path as a shell reads it: `~` is the home folder, and the name of nobody here stands for itself."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111  # Path.expanduser raises where there is no such user
 
 
 def _asked(argument: str | Path | None) -> tuple[str, str]:

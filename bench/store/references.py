@@ -15,6 +15,7 @@ from bench.store import notes
 from bench.store.digest import RunEntry
 from bench.store.folder import SUFFIXES, Location, stem
 from bench.store.index import Index, printable
+from bench.store.naming import expanded
 from bench.store.naming import location as location_of
 
 LATEST: Final = "latest"
@@ -37,7 +38,7 @@ def resolve(reference: str, location: Location, argument: str = "RUN") -> Path:
     if "://" in reference:
         return _from_url(reference, argument)
     if _looks_like_a_path(reference):
-        path = Path(reference).expanduser()
+        path = expanded(reference)
         if _exists(path) or os.sep in reference or "/" in reference:
             return records.find(path)
         reference = stem(reference)

@@ -110,6 +110,33 @@ def test_what_is_no_run_file_is_exit_3_and_one_line(
     assert len(said.splitlines()) == 1 and said.startswith("bench: "), said
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["show", "~nobody-of-that-name/x.jsonl"], 3, "~nobody-of-that-name"),
+        (["results", "--results", "~nobody-of-that-name/x"], 3, "~nobody-of-that-name"),
+        (["plan", "--need", f"{'1' * 400} P", *H100], 2, "--need"),
+        (["plan", "--need", f"{'1' * 5000} P", *H100], 2, "--need"),
+        (["fleet", "x.jsonl", "--rules", "digits.toml"], 2, "digits.toml is not TOML"),
+        (["compare", "x.jsonl", "y.jsonl"], 2, "pyproject.toml: cannot be read as TOML"),
+    ],
+)
+def test_an_impossible_value_is_named_in_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("digits.toml", "pyproject.toml"):
+        (tmp_path / name).write_text(f"x = {'9' * 5000}\n")
+    assert main(arguments) == code
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1 and words in said, said
+
+
 def test_debug_shows_the_traceback(cli: Cli) -> None:
     result = cli("show", "absent.jsonl", "--debug")
     assert "Traceback" in result.err

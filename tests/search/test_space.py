@@ -41,6 +41,7 @@ def test_fields_that_go_together_share_a_name_and_words_keep_their_order() -> No
         ("a=1,b=x", ["'x'"]),
         ("a=1,b=²", ["'²'"]),
         ("a=1,b=-1", ["'-1'"]),
+        ("a=1,b=" + "9" * 5000, ["FROM:TO:STEP"]),
         ("a=1,b=0", ["b=0", "1 … 10000"]),
         ("a=1,b=10001", ["b=10001"]),
         ("a=1,b", ["'b'", "FIELD=A|B|C"]),
