@@ -22,8 +22,8 @@ class Link:
     kernel: str
     precision: str
     ranks: int
-    nodes: int | None
-    """Machines that its ranks ran on; None where not all devices of the run took part."""
+    nodes: int
+    """Machines that took part in it."""
     message_bytes: int | None
     bytes_per_s: float
     """Of the bus, by nccl-tests' definition: what one device's links carried."""
@@ -76,7 +76,7 @@ class Seen:
 def seen(files: Iterable[records.RunFile], names: Iterable[str], rated_link: RatedLink | None = None) -> Seen:
     """What the files tell of the product called by any of `names`: its own, or that of its rating."""
     called = frozenset(names)
-    links: dict[tuple[str, str, int, int | None], Link] = {}
+    links: dict[tuple[str, str, int, int], Link] = {}
     energy: dict[str, Energy] = {}
     presence = []
     for file in files:
@@ -85,9 +85,8 @@ def seen(files: Iterable[records.RunFile], names: Iterable[str], rated_link: Rat
             continue
         rows = [row for row in file.measurements if (row.rank, row.device) in own and _usable(row)]
         delivered = {(row.rank, row.device) for row in rows}
-        hosts = {device.host for device in file.devices}
         presence.append(Presence(file.run.id, file.run.started, len(own), len(delivered)))
-        for link in _links(rows, file.run.id, len(file.devices), len(hosts)):
+        for link in _links(rows, file.run.id):
             key = (link.kernel, link.precision, link.ranks, link.nodes)
             if key not in links or link.bytes_per_s > links[key].bytes_per_s:
                 links[key] = link
@@ -96,7 +95,7 @@ def seen(files: Iterable[records.RunFile], names: Iterable[str], rated_link: Rat
                 energy[one.precision] = one
     order = list(PRECISIONS)
     return Seen(
-        links=tuple(links[key] for key in sorted(links, key=lambda key: (key[:3], key[3] or 0))),
+        links=tuple(links[key] for key in sorted(links)),
         presence=tuple(presence),
         energy=tuple(sorted(energy.values(), key=lambda one: order.index(one.precision))),
         rated_link=rated_link,
@@ -107,7 +106,7 @@ def _usable(row: records.Measurement) -> bool:
     return row.status in records.USABLE and not row.quarantine and row.time is not None and row.precision in PRECISIONS
 
 
-def _links(rows: Iterable[records.Measurement], run: str, devices: int, nodes: int) -> Iterator[Link]:
+def _links(rows: Iterable[records.Measurement], run: str) -> Iterator[Link]:
     """The launches of one case at all ranks together: they waited for each other, so that their median is its."""
     together: dict[tuple[object, ...], list[records.Measurement]] = {}
     for row in rows:
@@ -122,7 +121,7 @@ def _links(rows: Iterable[records.Measurement], run: str, devices: int, nodes: i
             kernel=first.kernel,
             precision=first.precision,
             ranks=ranks,
-            nodes=nodes if ranks == devices else None,
+            nodes=max(row.hosts for row in members),
             message_bytes=size if isinstance(size, int) else None,
             bytes_per_s=median(row.rate.bytes_per_s for row in members if row.rate and row.rate.bytes_per_s),
             rated_bytes_per_s=first.rated.bytes_per_s if first.rated else None,

@@ -74,7 +74,7 @@ def _interconnect(seen: Mapping[str, Seen]) -> Iterator[str]:
             "Measured is the best bus bandwidth over the message sizes, by nccl-tests' definition: what the links of "
             "one device carried. It is a bandwidth, no computing power, and in no figure of chapter 1."
         )
-    yield f"{NO_JOINING.capitalize()}: every figure of chapters 1 and 3 is of one device, times the count."
+    yield f"{NO_JOINING.capitalize()}; every figure of chapters 1 and 3 is of one device, times the count."
 
 
 def _rated_link(one: Seen) -> str:
@@ -94,7 +94,7 @@ def _link(name: str, link: Link) -> list[str]:
         link.kernel,
         link.precision,
         str(link.ranks),
-        "unknown" if link.nodes is None else str(link.nodes),
+        str(link.nodes),
         "unknown" if link.message_bytes is None else f"{link.message_bytes:,} B",
         _bytes_per_s(link.bytes_per_s),
         f"{_bytes_per_s(rated)}{share}" if rated else "unknown",

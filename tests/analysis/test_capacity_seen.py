@@ -19,7 +19,7 @@ def collective(size: int, seconds: float, rank: int = 0, **changes: Any) -> reco
     fields = {
         "kernel": "some_operation", "case": {"bytes": size, "ranks": 4}, "role": Role.COLLECTIVE, "rank": rank,
         "host": f"node{rank // 2}", "device": f"cuda:{rank % 2}", "operations": 0, "bytes_": size * 3 // 2,
-        "median_s": seconds, "utilization_of": "bytes", "rated": None,
+        "median_s": seconds, "hosts": 2, "utilization_of": "bytes", "rated": None,
     }  # fmt: skip
     return measurement(**(fields | changes))
 
@@ -64,9 +64,9 @@ def test_nothing_else_is_a_link(changes: dict[str, Any]) -> None:
     assert seen([site(collective(10**8, 1e-2, **changes))], ["card"]).links == ()
 
 
-def test_ranks_on_some_of_the_devices_leave_the_nodes_unknown() -> None:
-    (link,) = seen([site(collective(10**8, 1e-2, case={"bytes": 8, "ranks": 2}))], ["card"]).links
-    assert (link.ranks, link.nodes) == (2, None)
+def test_the_same_over_more_machines_is_another_link() -> None:
+    rows = [collective(10**8, 1e-2, hosts=hosts, case={"bytes": 8, "ranks": 4}) for hosts in (1, 2)]
+    assert [link.nodes for link in seen([site(*rows[:1]), site(*rows[1:])], ["card"]).links] == [1, 2]
 
 
 def test_a_run_tells_how_many_of_its_devices_delivered_anything() -> None:

@@ -134,7 +134,7 @@ def test_the_document_has_rated_and_measured_under_their_own_keys() -> None:
 def test_a_name_is_only_ever_text(name: str) -> None:
     def shape(called: str) -> list[str]:
         seen = Seen(
-            links=(Link(called, "fp32", 8, None, None, 1e9, None, called),),
+            links=(Link(called, "fp32", 8, 1, None, 1e9, None, called),),
             presence=(Presence(called, called, 1, 1),),
             energy=(Energy(called, "fp16", 1e9, called),),
             rated_link=RatedLink(called, 1e9, called),
