@@ -174,6 +174,8 @@ class _Group:
             self._compare(number)
         self._together()
         self.shares = {member.id: self._best_share(member) for member in members}
+        least_s = rules.rating.least_time_s
+        self.believed_shares = {member.id: self._best_share(member, least_s) for member in members}
 
     def _compare(self, number: int) -> None:
         """One series over all devices: how far each is from the kind."""
@@ -219,14 +221,15 @@ class _Group:
         self.spreads = {key: distance / unit for key, distance in self.distance.items()}
         self.overall = Compared(tuple(values), centre, self.middle, scale, unit)
 
-    def _best_share(self, member: Member) -> float | None:
-        """The best utilisation of its compute rows at precisions that it has natively."""
+    def _best_share(self, member: Member, least_time_s: float = 0.0) -> float | None:
+        """The best utilisation of its compute rows, of those times at least, at precisions that it has natively."""
         native = member.record.precisions if member.record is not None else {}
         shares = [
             cell.utilization
             for number, cell in member.cells.items()
             if cell.utilization is not None
             and self.series[number].role is Role.COMPUTE
+            and (cell.log_time is None or exp(cell.log_time) >= least_time_s)
             and (not native or self.series[number].key.precision in native)
         ]
         return max(shares, default=None)
@@ -268,9 +271,10 @@ class _Group:
             words = sorted({f"{cell.status} ({cell.reason})" for cell in member.cells.values()})
             return "no row that can be judged" + (f": {words[0]}" if words else "")
         alone = all(self.timed[one.number] < 2 for one in self.seen[member.id])
-        rated = self.shares[member.id] is not None and self.rules.rating.least_share > 0
+        rated = self.believed_shares[member.id] is not None and self.rules.rating.least_share > 0
         if alone and not rated and not any(self._stored(member, one.number) for one in self.seen[member.id]):
-            return "no neighbour of its kind, no stored run and no rating to compare it with"
+            with_what = "row long enough for its rating" if self.shares[member.id] is not None else "rating"
+            return f"no neighbour of its kind, no stored run and no {with_what} to compare it with"
         return ""
 
     def _failures(self, member: Member) -> list[Finding]:
@@ -355,14 +359,14 @@ class _Group:
 
     def _rating(self, member: Member) -> list[Finding]:
         """Below the least share of its rating, unless that holds for its kind as a whole, whose kernels it may be."""
-        share, least = self.shares[member.id], self.rules.rating.least_share
+        share, least = self.believed_shares[member.id], self.rules.rating.least_share
         if share is None or share >= least or self._kind_below_rating():
             return []
         reason = f"delivers {percent(share)} of its rating at best, less than {percent(least)}"
         return [Finding("rating", "", None, None, None, reason)]
 
     def _kind_below_rating(self) -> bool:
-        known = [share for share in self.shares.values() if share is not None]
+        known = [share for share in self.believed_shares.values() if share is not None]
         return not self.few and bool(known) and median(known) < self.rules.rating.least_share
 
     def summary(self, sku: str, verdicts: Sequence[DeviceVerdict]) -> Kind:
@@ -373,7 +377,7 @@ class _Group:
         times = [one.relative_time or 0.0 for one in judged]
         note = ""
         if self._kind_below_rating():
-            known = [share for share in self.shares.values() if share is not None]
+            known = [share for share in self.believed_shares.values() if share is not None]
             note = f"the median device delivers {percent(median(known))} of its rating at best: the kind, or the rating"
         return Kind(
             sku=sku,

@@ -44,6 +44,7 @@ class RatingRule(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
     """Against the rating alone."""
 
     least_share: Share
+    least_time_s: Annotated[float, msgspec.Meta(ge=0, le=3600)]
 
 
 class Rules(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):

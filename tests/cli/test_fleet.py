@@ -121,6 +121,14 @@ def test_a_device_below_its_rating_is_sick_without_a_neighbour(cli: Cli, write: 
     assert document["outliers"][0]["finding"]["rule"] == "rating"
 
 
+def test_calls_that_are_mostly_launches_say_nothing_of_the_rating(cli: Cli, write: Write) -> None:
+    short = {"utilization": 0.04, "utilization_of": "operations", "median_s": 5e-6, "samples_s": [5e-6] * 51}
+    code, document = fleet(cli, str(write({0: 1.0}, rows={0: short})))
+    assert code == 3
+    assert document["devices"][0]["status"] == "unjudged"
+    assert "no row long enough for its rating" in document["devices"][0]["reason"]
+
+
 def test_a_lone_device_without_a_rating_is_unjudged(cli: Cli, write: Write) -> None:
     code, document = fleet(cli, str(write({0: 1.0})))
     assert code == 3
