@@ -132,7 +132,7 @@ def ranks_reason(case: Case, precision: str, device: DeviceView) -> str:
     """Why a collective can't be measured here; "" when it can. The signature is that of `bench.kernel.Supports`."""
     ranks = int(case["ranks"])
     if device.ranks < 2:
-        return "needs two ranks or more, all at once: torchrun --nproc-per-node=2 -m bench run …"
+        return "needs two ranks or more, all at once: --ranks 2, or torchrun --nproc-per-node=2 -m bench run …"
     if ranks != device.ranks:
         return f"the case is of {ranks} ranks, and there are {device.ranks}"
     if int(case["bytes"]) < ELEMENT_BYTES * ranks:
