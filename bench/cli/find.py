@@ -135,11 +135,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _request(args: argparse.Namespace) -> Request:
     from bench import plugins
+    from bench.kernel import Role
     from bench.precision import PRECISIONS
     from bench.search.request import Request
 
+    # What ranks measure together has no search: one process makes its looks.
+    alone = sorted(name for name, kernel in plugins.load().kernels.items() if kernel.role is not Role.COLLECTIVE)
     if args.kernel is None:
-        raise UsageError(f"--kernel: name the one to search; choose from {', '.join(sorted(plugins.load().kernels))}")
+        raise UsageError(f"--kernel: name the one to search; choose from {', '.join(alone)}")
+    if args.kernel in plugins.load().kernels and args.kernel not in alone:
+        raise UsageError(f"--kernel: {args.kernel} is measured by several ranks; choose from {', '.join(alone)}")
     if args.precision is None:
         raise UsageError(f"--precision: name the one to search at; choose from {', '.join(PRECISIONS)}")
     return Request(args.kernel, args.precision.lower(), args.budget, args.finalists, args.implementation, args.space)

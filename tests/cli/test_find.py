@@ -206,6 +206,7 @@ def _usage_errors() -> list[tuple[list[str], list[str]]]:
         ([], ["--kernel:", "attention, conv"]),
         (gemm, ["--precision", "fp32"]),
         (["--kernel", "gem", *fp32], ["'gem'", "gemm"]),
+        (["--kernel", "all_reduce", *fp32], ["all_reduce is measured by several ranks", "gemm"]),
         ([*gemm, "--precision", "fp33"], ["'fp33'", "fp32"]),
         ([*gemm, *fp32, "--implementation", "torhc"], ["'torhc'", "torch"]),
         ([*gemm, *fp32, "--space", "m=1:2,n=2,k=3"], ["--space", "'1:2'"]),
