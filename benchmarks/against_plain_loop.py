@@ -18,16 +18,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from blocks import alternate, ratio_of, seconds_per_call
 
 from bench import plugins
 from bench.devices import Backend, backend, discover, view
 from bench.errors import BenchError
 from bench.kernel import DeviceView, Implementation, Inputs, Kernel
-from bench.stats.intervals import median_interval
 from bench.stats.robust import median
 from bench.timing import CachePlan, check_call, measure, prepare
 from bench.timing.race import race, winner
@@ -166,12 +166,12 @@ def _against_loop(setting: Setting, inputs: Inputs, best: str, call: Callable[[]
         what = f"a plain {name} does not take it ({str(error).splitlines()[0][:60]})"
         return Row(inputs.precision, "loop", what, None, None, "nothing to set against")
     ours_calls, loop_calls = _calls(setting, call), _calls(setting, loop)
-    pairs = _alternate(
+    pairs = alternate(
         setting.pairs,
-        lambda: _block(setting, loop, loop_calls),
-        lambda: _block(setting, call, ours_calls),
+        lambda: seconds_per_call(setting.backend, loop, loop_calls),
+        lambda: seconds_per_call(setting.backend, call, ours_calls),
     )
-    ratio, interval = _ratio(pairs)
+    ratio, interval = ratio_of(pairs)
     holds = interval[1] >= 1.0
     return Row(inputs.precision, "loop", f"{name} / {best}", ratio, interval, "holds" if holds else "DOES NOT HOLD")
 
@@ -188,8 +188,8 @@ def _against_timer(setting: Setting, precision: str, best: str, call: Callable[[
         timing = measure([call], setting.backend, plan=WARM, capturable=False, budget_s=budget_s)
         return median(timing.samples_s)
 
-    pairs = _alternate(setting.pairs, ours, lambda: float(timer.blocked_autorange(min_run_time=setting.block_s).median))
-    ratio, interval = _ratio(pairs)
+    pairs = alternate(setting.pairs, ours, lambda: float(timer.blocked_autorange(min_run_time=setting.block_s).median))
+    ratio, interval = ratio_of(pairs)
     holds = 1.0 - AGREEMENT < interval[0] <= 1.0 <= interval[1] < 1.0 + AGREEMENT
     what = f"bench.timing / torch.utils.benchmark, {best}"
     return Row(precision, "timer", what, ratio, interval, "holds" if holds else "DOES NOT HOLD")
@@ -198,40 +198,7 @@ def _against_timer(setting: Setting, precision: str, best: str, call: Callable[[
 def _calls(setting: Setting, call: Callable[[], Any]) -> int:
     """Calls that fill a block, from a second look: the first call may set things up."""
     call()
-    return max(1, int(setting.block_s / _block(setting, call, 1)))
-
-
-def _block(setting: Setting, call: Callable[[], Any], calls: int) -> float:
-    """Seconds per call of a plain loop, nothing of the harness in it."""
-    setting.backend.synchronize()
-    start = time.perf_counter()
-    for _ in range(calls):
-        call()
-    setting.backend.synchronize()
-    return (time.perf_counter() - start) / calls
-
-
-def _alternate(pairs: int, first: Callable[[], float], second: Callable[[], float]) -> list[tuple[float, float]]:
-    """(first, second) of each pair, in the order first second, second first, …; one pair before them warms both up."""
-    first(), second()
-    measured = []
-    for pair in range(pairs):
-        if pair % 2:
-            b = second()
-            a = first()
-        else:
-            a = first()
-            b = second()
-        measured.append((a, b))
-    return measured
-
-
-def _ratio(pairs: list[tuple[float, float]]) -> tuple[float, tuple[float, float]]:
-    """The median of first / second and its 95 % interval; at least 6 pairs."""
-    ratios = [a / b for a, b in pairs]
-    interval = median_interval(ratios)
-    assert interval is not None, "main asks for 6 pairs at least"
-    return median(ratios), interval
+    return max(1, int(setting.block_s / seconds_per_call(setting.backend, call, 1)))
 
 
 if __name__ == "__main__":

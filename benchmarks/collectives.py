@@ -26,6 +26,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from blocks import alternate, ratio_of
+
 from bench import plugins
 from bench.devices import Backend
 from bench.devices.cores import affinity, read_topology
@@ -33,7 +35,6 @@ from bench.errors import BenchError
 from bench.kernel import DeviceView, Inputs
 from bench.runner.group import TorchGroup
 from bench.runner.ranks.cores import shares
-from bench.stats.intervals import median_interval
 from bench.timing import measure_together
 
 AGREEMENT = 0.02  # how far from 1 the interval may stay
@@ -146,15 +147,13 @@ def _row(operation: str, size: int, here: Setting) -> Row:
     def ours_s() -> float:
         return median(measure_together(call, here.backend, group, budget_s=here.block_s).samples_s)
 
-    pairs = _alternate(here.pairs, ours_s, lambda: _plain_s(plain, here.block_s))
-    ratios = [loop_s / harness_s for harness_s, loop_s in pairs]
-    interval = median_interval(ratios)
-    assert interval is not None, "six pairs at least"
+    pairs = alternate(here.pairs, ours_s, lambda: _plain_s(plain, here.block_s))
+    ratio, interval = ratio_of([(loop_s, harness_s) for harness_s, loop_s in pairs])
     bus_bytes = kernel.work(case, "fp32").bytes
     harness_s, loop_s = (median(one) for one in zip(*pairs, strict=True))
     if rank == 0:
-        print(f"{operation} {size}: {median(ratios):.3f}", file=sys.stderr, flush=True)
-    return Row(operation, size, harness_s, bus_bytes / harness_s, bus_bytes / loop_s, median(ratios), interval)
+        print(f"{operation} {size}: {ratio:.3f}", file=sys.stderr, flush=True)
+    return Row(operation, size, harness_s, bus_bytes / harness_s, bus_bytes / loop_s, ratio, interval)
 
 
 def _plain_call(operation: str, count: int, rank: int, ranks: int) -> Callable[[], Any]:
@@ -206,21 +205,6 @@ def _loop_s(call: Callable[[], Any], calls: int) -> float:
     longest = torch.tensor(time.perf_counter() - start, dtype=torch.float64)
     dist.all_reduce(longest, dist.ReduceOp.MAX)
     return float(longest) / calls
-
-
-def _alternate(pairs: int, first: Callable[[], float], second: Callable[[], float]) -> list[tuple[float, float]]:
-    """(first, second) of each pair, in the order first second, second first, …; one pair before them warms both up."""
-    first(), second()
-    measured = []
-    for pair in range(pairs):
-        if pair % 2:
-            b = second()
-            a = first()
-        else:
-            a = first()
-            b = second()
-        measured.append((a, b))
-    return measured
 
 
 def _print(rows: list[Row], options: argparse.Namespace) -> None:

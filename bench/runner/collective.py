@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from bench import records
 from bench.kernel import Inputs
 from bench.runner.collective_meeting import Company, Here, NotMet, common
-from bench.runner.row import Candidate, Row, failure
+from bench.runner.row import FREE_MEMORY_SHARE, TIMED_MINIMUM_S, Candidate, Row, failure
 from bench.stats.robust import median
 from bench.timing import Expected, Group, check_together, measure_together, prepare
 from bench.timing.race import winner
@@ -22,14 +22,10 @@ from bench.timing.together_check import by_rank, copied
 if TYPE_CHECKING:
     import torch
 
-TIMED_MINIMUM_S: Final = 0.6
-"""Timed even when set-up has used up the row's budget: the stopping rules ask for at least 0.5 s."""
 LOOK_S: Final = 0.3
 """Seconds of a look at each implementation where there are several (ours)."""
 BUFFERS: Final = 3
 """What a row holds at once, in copies of its inputs: themselves, the output, what they are put back from."""
-FREE_MEMORY_SHARE: Final = 0.8
-"""Of the free memory, what these may take (ours)."""
 
 Made = TypeVar("Made")
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Final
 
 import msgspec
 
 from bench import records
 from bench.errors import BenchError
-from bench.runner.group import TorchGroup, close_group, distributed, is_of_group, open_group, plain
+from bench.runner.group import TorchGroup, close_group, is_of_group, open_group, plain
 from bench.runner.protocol import Together
-from bench.runner.ranks.board import STORE_TIMEOUT_S, Board, BoardLost, State
+from bench.runner.ranks.board import Board, BoardLost, State, visit
 from bench.timing.together_check import by_rank, named
 
 LOOK_S: Final = 0.02
@@ -194,25 +193,14 @@ class Company:
 
     def _met(self) -> Meeting:
         if self._meeting is None:
-            self._meeting = Meeting(self.together, visit(self.together))
+            together = self.together
+            try:
+                board = visit(together.address, together.port, together.job)
+            except BoardLost as lost:
+                where = f"{together.address}:{together.port}"
+                raise NotMet(f"cannot reach the store of the run at {where}: {lost}") from None
+            self._meeting = Meeting(together, board)
         return self._meeting
-
-
-def visit(together: Together) -> Board:
-    """The board of the run, from a worker: whoever opened its store has it open. Raises NotMet where it is gone."""
-    torch_distributed = distributed()
-    try:
-        store = torch_distributed.TCPStore(
-            together.address,
-            together.port,
-            is_master=False,
-            timeout=timedelta(seconds=STORE_TIMEOUT_S),
-            wait_for_workers=False,
-        )
-    except RuntimeError as error:
-        where = f"{together.address}:{together.port}"
-        raise NotMet(f"cannot reach the store of the run at {where}: {_first_line(error)}") from None
-    return Board(torch_distributed.PrefixStore(f"bench/{together.job}", store))
 
 
 def common(every: Sequence[Here]) -> list[str]:

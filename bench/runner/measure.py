@@ -13,7 +13,7 @@ from bench.kernel import Call, Inputs, Role
 from bench.runner import collective
 from bench.runner.collective_meeting import Company
 from bench.runner.protocol import Measure, Measured
-from bench.runner.row import Candidate, ProgressSink, Row, failure, record
+from bench.runner.row import FREE_MEMORY_SHARE, TIMED_MINIMUM_S, Candidate, ProgressSink, Row, failure, record
 from bench.stats.droop import droop
 from bench.stats.intervals import thin
 from bench.telemetry.canary import Probe
@@ -25,12 +25,8 @@ SCREEN_SHARE: Final = 0.25
 """Of a row's budget, the most that choosing among implementations may take (ours)."""
 SCREEN_ONE_S: Final = 0.3
 """Seconds of screening per implementation (ours): two that are closer than the noise of that are a draw."""
-TIMED_MINIMUM_S: Final = 0.6
-"""Timed even when set-up has used up the row's budget: the stopping rules ask for at least 0.5 s."""
 BURST_BESIDE_S: Final = 1.0
 """Seconds of burst measurement before a sustained one, for the gap between the two (ours)."""
-FREE_MEMORY_SHARE: Final = 0.8
-"""Of the free memory, what inputs and output may take; the rest is for the reference (ours)."""
 
 
 def measure_row(

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from bench import plugins, records
 from bench.devices import Backend, backend, view
@@ -15,6 +15,11 @@ from bench.kernel import Work as KernelWork
 from bench.runner.protocol import Measure
 from bench.telemetry.canary import Canary, Probe
 from bench.timing import Timing
+
+TIMED_MINIMUM_S: Final = 0.6
+"""Timed even when set-up has used up the row's budget: the stopping rules ask for at least 0.5 s."""
+FREE_MEMORY_SHARE: Final = 0.8
+"""Of the free memory, what inputs and output may take; the rest is for the reference (ours)."""
 
 ProgressSink = Callable[[str, str], None]
 

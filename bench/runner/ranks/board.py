@@ -139,7 +139,16 @@ def connect(place: Place, patience_s: float) -> Board:
             f"rank {place.rank}: cannot {what} the store of the run at {place.address}:{place.port}: {words}"
         ) from None
     store.set_timeout(timedelta(seconds=STORE_TIMEOUT_S))
-    return Board(distributed.PrefixStore(f"bench/{place.job}", store))
+    return _board(distributed, store, place.job)
+
+
+def visit(address: str, port: int, job: str) -> Board:
+    """The board of a run whose store is open, for a worker of one of its ranks. Raises BoardLost where it is gone."""
+    distributed = _distributed(job)
+    timeout = timedelta(seconds=STORE_TIMEOUT_S)
+    with _lost():
+        store = distributed.TCPStore(address, port, is_master=False, timeout=timeout, wait_for_workers=False)
+    return _board(distributed, store, job)
 
 
 def open_store(listening: socket.socket, job: str) -> Board:
@@ -157,6 +166,10 @@ def open_store(listening: socket.socket, job: str) -> Board:
         wait_for_workers=False,
         master_listen_fd=listening.detach(),
     )
+    return _board(distributed, store, job)
+
+
+def _board(distributed: Any, store: Any, job: str) -> Board:
     return Board(distributed.PrefixStore(f"bench/{job}", store))
 
 
