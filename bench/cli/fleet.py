@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench import records
+from bench.cli.files import STANDARD_OUTPUT, refuse_existing, write_whole
 from bench.cli.output import speaks_utf8, width
 from bench.errors import UnavailableError, UsageError
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from bench.analysis.fleet_rules import Rules
 
 FORMATS: Final = ("table", "json", "junit", "openmetrics", "html")
-PAGES: Final = (".html", ".htm")
-"""Names of -o FILE that mean a page without --format."""
+SUFFIXES: Final = {".txt": "table", ".json": "json", ".xml": "junit", ".html": "html", ".htm": "html"}
+"""Suffix of -o FILE → the format that it says where --format doesn't."""
 
 DESCRIPTION: Final = """\
 Put the devices of many run files side by side: of each kind the spread, the fastest, the slowest, and who is sick.
@@ -35,7 +36,7 @@ EPILOG: Final = """\
 examples:
   python -m bench fleet run.jsonl                          the run file of a whole torchrun
   python -m bench fleet results/                           every run file of a folder, a node each
-  python -m bench fleet run.jsonl --format junit -o fleet.xml
+  python -m bench fleet run.jsonl -o fleet.xml             a test report for a CI (JUnit)
   python -m bench fleet run.jsonl -o fleet.html            a page: node by device, spread, who is sick and why
   python -m bench fleet run.jsonl --rules mine.toml        other limits; --print-rules shows the ones in use
 
@@ -57,11 +58,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a store whose runs are the devices' history (default: BENCH_RESULTS; without either, no history)",
     )
     parser.add_argument("--all", action="store_true", help="every device in the table, not only the sick ones")
-    parser.add_argument("--format", choices=FORMATS, help="(default: table; html where -o FILE ends in .html)")
+    parser.add_argument("--format", choices=FORMATS, help="(default: what the name of -o FILE says, else table)")
     parser.add_argument(
         "--language", choices=("en", "zh"), help="of a page when it is opened (default: en); the others are English"
     )
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write there instead of to stdout")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=f"write there: {', '.join(SUFFIXES)}, or with --format any name (default, or -: to stdout)",
+    )
     parser.add_argument("--force", action="store_true", help="replace the file that -o names")
 
 
@@ -73,14 +80,13 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not args.runs:
         raise UsageError("RUN: name at least one run file or folder")
+    args.output = None if str(args.output) == STANDARD_OUTPUT else args.output
     args.format = args.format or _format_of(args.output)
     if args.all and args.format != "table":
         raise UsageError(f"--all: goes with --format table; {args.format} {_every_device(args.format)}")
     if args.language and args.format != "html":
         raise UsageError("--language: only goes with --format html; the others are English")
     if args.output is not None:
-        from bench.cli.files import refuse_existing
-
         refuse_existing([args.output], args.force)
     from bench.analysis.fleet import exit_code, judge
 
@@ -98,7 +104,15 @@ def of_runs(paths: Iterable[Path]) -> Fleet:
 
 
 def _format_of(output: Path | None) -> str:
-    return "html" if output is not None and output.suffix.lower() in PAGES else FORMATS[0]
+    """What the name of the file says. Raises UsageError where it says nothing."""
+    if output is None:
+        return FORMATS[0]
+    form = SUFFIXES.get(output.suffix.lower())
+    if form is None:
+        raise UsageError(
+            f"-o: {str(output)!a} ends in none of {', '.join(SUFFIXES)}; --format {'|'.join(FORMATS)} takes any name"
+        )
+    return form
 
 
 def _every_device(form: str) -> str:
@@ -240,6 +254,4 @@ def _write(data: bytes, output: Path | None) -> None:
     if output is None:
         sys.stdout.write(data.decode())
         return
-    from bench.cli.files import write_whole
-
     write_whole(output, data)

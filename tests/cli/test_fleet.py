@@ -165,6 +165,24 @@ def test_junit_and_openmetrics_say_the_same(cli: Cli, write: Write) -> None:
     assert metrics.out.endswith("# EOF\n")
 
 
+def test_the_name_of_the_file_says_the_format_and_one_that_says_none_is_refused(
+    cli: Cli, write: Write, tmp_path: Path
+) -> None:
+    path = str(write(healthy(8) | {3: 2.0}))
+    for name, begins in (("a.txt", "kind "), ("a.json", "{"), ("a.XML", "<?xml"), ("a.htm", "<!DOCTYPE html>")):
+        assert cli("fleet", path, "-o", name).code == 1
+        assert (tmp_path / name).read_text("utf-8").startswith(begins), name
+    for name in ("fleet.pdf", "fleet", ".json"):
+        refused = cli("fleet", path, "-o", name)
+        assert refused.code == 2 and not (tmp_path / name).exists()
+        (line,) = refused.err.splitlines()
+        assert repr(name) in line and all(suffix in line for suffix in (".txt", ".json", ".xml", ".html", "--format"))
+    assert cli("fleet", path, "-o", "fleet.pdf", "--format", "openmetrics").code == 1
+    assert (tmp_path / "fleet.pdf").read_text("utf-8").endswith("# EOF\n"), "with --format any name does"
+    printed = cli("fleet", path, "-o", "-")
+    assert (printed.code, printed.out) == (1, cli("fleet", path).out) and not (tmp_path / "-").exists()
+
+
 def test_a_page_is_written_by_the_name_of_its_file_and_the_exit_code_stays(
     cli: Cli, write: Write, tmp_path: Path
 ) -> None:
