@@ -40,7 +40,13 @@ class Role(StrEnum):
     COMPUTE = "compute"  # operations per second, against the rated peak of its precision
     BANDWIDTH = "bandwidth"  # bytes per second, against the rated memory bandwidth
     COLLECTIVE = "collective"  # bytes per second between devices; several ranks measure it together
+    TRANSFER = "transfer"  # bytes per second between host and device, against the rated link of the two
     CEILING = "ceiling"  # a measured peak that other rows are set against
+
+    @property
+    def counts_bytes(self) -> bool:
+        """Whether what counts is bytes per second and not operations."""
+        return self in (Role.BANDWIDTH, Role.COLLECTIVE, Role.TRANSFER)
 
 
 @dataclass(frozen=True)

@@ -204,6 +204,20 @@ class Clock(msgspec.Struct, kw_only=True):
     """"model table", "cpufreq", "measured (dependent multiply chain)", "nvml", …"""
 
 
+class PcieLink(msgspec.Struct, kw_only=True):
+    """A device's PCI Express link: what the device is made for, and what it has where it is plugged in."""
+
+    gt_per_s: float
+    """1e9 transfers a second and lane at the highest speed that the device is made for: 32 is PCIe 5.0."""
+    lanes: int
+    gt_per_s_here: float | None = None
+    """The highest speed that device and slot have in common; null when unknown. Idle devices slow their links down, so
+    the speed of the moment says nothing."""
+    lanes_here: int | None = None
+    """Lanes in use; null when unknown."""
+    source: str = ""
+
+
 class Device(msgspec.Struct, kw_only=True, tag="device", tag_field="type"):
     """Identity of one device, its units in use and the ratings used for it."""
 
@@ -230,6 +244,8 @@ class Device(msgspec.Struct, kw_only=True, tag="device", tag_field="type"):
     """Hash of the device's serial or UUID: tells two cards apart, names none."""
     pci_id: str | None = None
     """"10de:2330": vendor and device."""
+    pcie: PcieLink | None = None
+    """Its link to the host; null where it has none or nothing tells."""
     virtualization: str | None = None
     mig: str | None = None
     power_limit_w: float | None = None

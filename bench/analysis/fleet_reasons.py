@@ -15,6 +15,11 @@ from bench.stats.robust import median
 
 TELLING: Final = 0.97
 """A factor explains something where it is at most this share of the kind's."""
+_UNEXPLAINED: Final = {
+    Role.BANDWIDTH: "memory is slow",
+    Role.TRANSFER: "the link to the host is slow",
+}
+"""What is said of a row in bytes where no factor tells."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ def why_slow(slow: SlowSeries) -> str:
         words = f"clock {_clock_words(slow, ratios[name])}"
         return f"{words}: {', '.join(throttled)}" if throttled else words
     if name == "kernel":
-        words = "no factor that was observed explains it" if slow.role is Role.COMPUTE else "memory is slow"
+        words = _UNEXPLAINED.get(slow.role, "no factor that was observed explains it")
         return f"{words}: {', '.join(throttled)}" if throttled else words
     words = f"{name}: {percent(ratios[name])} of what its kind has"
     return f"{words}: {', '.join(throttled)}" if throttled else words

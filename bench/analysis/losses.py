@@ -7,7 +7,7 @@ peak), with the peak of those units at that clock and the bandwidth of the row's
 time that the device worked, on a processor all of it. kernel: the rest. A factor of which too little is known is not
 guessed: it stays inside `kernel`, whose reason names it. A row of bytes has `launch` and `kernel` alone: how fast
 memory chips and links deliver depends on neither the multiprocessors nor their clock, and memory can't be its own
-excuse.
+excuse. Only copies between host and device have `units` too: what the slot leaves of the device's link.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bench.analysis.roofline import intensity, measured_bandwidth, ridge_point
 from bench.analysis.utilization import Denominators
 from bench.analysis.words import mhz, percent, plural, three_digits
 from bench.kernel import Role
-from bench.ratings import DeviceRatings, Tables
+from bench.ratings import DeviceRatings, Tables, host_link
 from bench.ratings.matching import RDNA
 
 Name = Literal["units", "clock", "memory", "launch"]
@@ -65,7 +65,9 @@ def explain(
     if row.utilization is None or row.rated is None:
         return None
     launch = _launch(launch_share, denominators.device)
-    if role in (Role.BANDWIDTH, Role.COLLECTIVE):
+    if role is Role.TRANSFER and row.rated.kind != "user":
+        return _closed(row, [_link(denominators.device.pcie), launch])
+    if role.counts_bytes:
         return _closed(row, [launch])
     units = _units(row.rated, denominators)
     clock = _clock(row, row.rated, denominators.device)
@@ -92,13 +94,29 @@ def of_file(row: records.Measurement, run: records.RunFile, tables: Tables) -> l
     launch = next((1 - loss.ratio for loss in stored if loss.factor == "launch"), None)
     fresh = explain(
         row,
-        role=Role.BANDWIDTH if row.utilization_of == "bytes" else Role.COMPUTE,
+        role=row.role or (Role.BANDWIDTH if row.utilization_of == "bytes" else Role.COMPUTE),
         denominators=Denominators(device, DeviceRatings(device.rating_name, device.ratings, device.name), tables),
         bandwidth_bytes_per_s=measured_bandwidth(run.measurements, row.device, row.cache),
         memory_bytes_per_s=measured_bandwidth(run.measurements, row.device, "cold"),
         launch_share=launch,
     )
     return stored if stored and (_knows_memory(stored) or not _knows_memory(fresh or [])) else fresh
+
+
+def _link(link: records.PcieLink | None) -> Factor:
+    """What the link can carry where the device is plugged in, over what the device is made for."""
+    if link is None or link.lanes_here is None:
+        return Factor("units", None, "the lanes in use are not known")
+    made_for = host_link.bytes_per_s(link.gt_per_s, link.lanes)
+    here = host_link.bytes_per_s(link.gt_per_s_here or link.gt_per_s, link.lanes_here)
+    if made_for is None or here is None:
+        return Factor("units", None, "the speed of its link is not known")
+    speed = f"PCI Express {host_link.generation(link.gt_per_s)}"
+    if link.gt_per_s_here is None:
+        speed += ", if its slot has that"
+    elif link.gt_per_s_here != link.gt_per_s:
+        speed = f"PCI Express {host_link.generation(link.gt_per_s_here)} of {host_link.generation(link.gt_per_s)}"
+    return Factor("units", min(1.0, here / made_for), f"{link.lanes_here} of {link.lanes} lanes in use, {speed}")
 
 
 def _units(rated: records.Rated, denominators: Denominators) -> Factor:

@@ -209,6 +209,8 @@ def _row(key: str, device: str, one: Series, part: records.RunFile, tables: Tabl
         excluded = "ceiling: it shows what the unit can do and does no work that anybody has"
     elif evidence.role is Role.COLLECTIVE:
         excluded = "collective: bytes between devices, which no figure of one device's memory is set beside"
+    elif evidence.role is Role.TRANSFER:
+        excluded = "transfer: bytes between host and device, which no figure of the device's memory is set beside"
     label = BANDWIDTH if one.unit == "B/s" else precision_label(evidence.precision, evidence.accumulate)
     return Row(
         key=key,

@@ -168,8 +168,8 @@ def _roofline(
 
 
 def _is_bandwidth(row: records.Measurement) -> bool:
-    """Whether it is the memory that the row measures, and not the links between devices."""
-    return _moves_bytes(row) and row.role is not Role.COLLECTIVE
+    """Whether it is the memory that the row measures, and not a link to other devices or to the host."""
+    return _moves_bytes(row) and row.role in (None, Role.BANDWIDTH)
 
 
 def _moves_bytes(row: records.Measurement) -> bool:

@@ -156,6 +156,8 @@ def _unit(rows: Sequence[records.Measurement]) -> Literal["FLOPS", "OPS", "B/s"]
 def _label(one: Series) -> str:
     if one.first.role is Role.COLLECTIVE:
         return f"{one.first.kernel} bus bandwidth"
+    if one.first.role is Role.TRANSFER:
+        return one.first.kernel
     if one.unit == "B/s":
         return "bandwidth"
     from bench.precision import PRECISIONS

@@ -9,15 +9,13 @@ import msgspec
 
 from bench import records
 from bench.kernel import Role
-from bench.ratings import DeviceRatings, Tables, clock_adjusted_peak
+from bench.ratings import BANDWIDTH, HOST_LINK, INTERCONNECT, DeviceRatings, Tables, clock_adjusted_peak
 
 PLAUSIBLE: Final = 1.02
 """Largest believable rate over the clock-adjusted peak of the unit that executes it (method, validity)."""
 
-BANDWIDTH: Final = "bandwidth"
-INTERCONNECT: Final = "interconnect"
-_BYTES: Final = (BANDWIDTH, INTERCONNECT)
-"""Ratings in bytes per second."""
+_OF_ROLE: Final = {Role.BANDWIDTH: BANDWIDTH, Role.COLLECTIVE: INTERCONNECT, Role.TRANSFER: HOST_LINK}
+"""Ratings in bytes per second, by the role of the kernels that are set against them."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +28,7 @@ class Denominators:
 
     def key(self, role: Role, precision: str, accumulate: str | None) -> str:
         """The name of the rating that applies: "precision/accumulate", or by the kernel's role one in bytes."""
-        by_role = {Role.BANDWIDTH: BANDWIDTH, Role.COLLECTIVE: INTERCONNECT}
-        return by_role.get(role, f"{precision}/{accumulate}")
+        return _OF_ROLE.get(role, f"{precision}/{accumulate}")
 
     def plausible_peak(self, key: str) -> float | None:
         """The most that the unit can do at the highest clock known of the device; None when unknown."""
@@ -46,15 +43,21 @@ class Denominators:
 def rate_row(row: records.Measurement, role: Role, denominators: Denominators) -> records.Measurement:
     """The row with its rating, utilisation and plausibility filled in; rows that were not timed come back unrated."""
     key = denominators.key(role, row.precision, row.accumulate)
-    of: records.UtilizationOf = "bytes" if key in _BYTES else "operations"
+    of: records.UtilizationOf = "bytes" if role.counts_bytes else "operations"
     if row.status not in records.MEASURED or row.rate is None:
         return msgspec.structs.replace(row, utilization_of=of, utilization_reason=f"not measured: {row.status}")
     if key == INTERCONNECT and row.hosts > 1:
         reason = f"its ranks are on {row.hosts} machines, and what is rated is the links within one"
         return msgspec.structs.replace(row, utilization_of=of, utilization_reason=reason)
-    rated = denominators.ratings.interconnect if key == INTERCONNECT else denominators.ratings.peaks.get(key)
+    rated = denominators.ratings.rated(key)
     figure = _figure(rated, key)
     achieved = row.rate.bytes_per_s if of == "bytes" else row.rate.operations_per_s
+    if key == HOST_LINK and rated and figure and achieved and rated.kind != "user" and achieved > PLAUSIBLE * figure:
+        # Virtual machines may show a link that is not the board's; the copy itself is checked.
+        reason = (
+            f"{achieved / figure:.3g} × what its link is said to carry: that is not the way it went ({rated.source})"
+        )
+        return msgspec.structs.replace(row, utilization_of=of, utilization_reason=reason)
     row = msgspec.structs.replace(row, rated=rated, utilization_of=of)
     if figure is None or achieved is None:
         return msgspec.structs.replace(row, utilization_reason=denominators.ratings.reason(key))
@@ -67,7 +70,7 @@ def _plausible(row: records.Measurement, key: str, denominators: Denominators) -
     if row.executed is not None:
         key = f"{row.executed.precision}/{_native_accumulate(row.executed.precision)}"
         executed_per_s: float | None = row.executed.operations / row.time.median_s
-    elif key in _BYTES:
+    elif key in _OF_ROLE.values():
         # A rate above the memory's is the cache's: the row says `warm`. One above the links' is that of a switch which
         # adds up on its own, or of a shared memory. The rating can refute neither.
         return row
@@ -93,4 +96,4 @@ def _native_accumulate(precision: str) -> str:
 def _figure(rated: records.Rated | None, key: str) -> float | None:
     if rated is None:
         return None
-    return rated.bytes_per_s if key in _BYTES else rated.operations_per_s
+    return rated.bytes_per_s if key in _OF_ROLE.values() else rated.operations_per_s

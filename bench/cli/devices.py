@@ -184,6 +184,8 @@ def _title(device: Device) -> str:
 
 def facts(device: Device) -> list[str]:
     """What the device is, in a few lines for a reader."""
+    from bench.ratings import host_link
+
     units = device.units
     plural = "" if (units.total or units.in_use) == 1 else "s"
     of = f" of {units.total}" if units.total not in (None, units.in_use) else ""
@@ -195,6 +197,7 @@ def facts(device: Device) -> list[str]:
         f"{cache / 2**20:.0f} MiB last-level cache" if cache else "",
         f"{device.power_limit_w:.0f} W" if device.power_limit_w else "",
         {True: "ECC on", False: "ECC off", None: ""}[device.ecc],
+        host_link.describe(device.pcie) if device.pcie else "",
     ]
     clock = device.clock
     how = [

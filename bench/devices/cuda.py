@@ -6,10 +6,12 @@ import hashlib
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from bench.devices import nvml, pci
 from bench.devices.files import read_text
 from bench.devices.gpu_units import amd_precisions, cuda_vendor, mig_profile, nvidia_precisions, vgpu_profile
-from bench.records import Clock, Device, Units
+from bench.records import Clock, Device, PcieLink, Units
 
 _ID_SALT: Final = b"suanli-bench/device/"
 """Fixed, so that a card has the same id in every run file; salted, so that no published list of UUIDs resolves it."""
@@ -41,6 +43,27 @@ def nvml_facts(index: int) -> nvml.GpuFacts:
     return nvml.facts(str(getattr(properties, "uuid", "") or "") or None, pci_address(properties))
 
 
+def pcie_link(told: PcieLink | None, facts: nvml.GpuFacts) -> PcieLink | None:
+    """The link to the host, by sysfs where it tells (`told`), with what only NVML knows; None where neither does.
+
+    NVML alone knows the speed that card and slot have in common, and no more lanes than that.
+    """
+    speed, here = (pci.GENERATIONS.get(n or 0) for n in (facts.pcie_generation, facts.pcie_generation_here))
+    if told is not None:
+        sources = [told.source, *(["NVML"] if here else [])]
+        lanes_here = told.lanes_here or facts.pcie_lanes_here or None
+        return msgspec.structs.replace(told, gt_per_s_here=here, lanes_here=lanes_here, source=" and ".join(sources))
+    if not speed or not facts.pcie_lanes:
+        return None
+    return PcieLink(
+        gt_per_s=speed,
+        lanes=facts.pcie_lanes,
+        gt_per_s_here=here,
+        lanes_here=facts.pcie_lanes_here or None,
+        source="NVML",
+    )
+
+
 def identify(index: int) -> Device:
     """Device `index` of torch.cuda as a record."""
     import torch
@@ -68,6 +91,7 @@ def identify(index: int) -> Device:
         runtime=f"HIP {hip}" if hip else f"CUDA {torch.version.cuda}",
         unique_id=hashed_id(uuid) if uuid else None,
         pci_id=pci_id,
+        pcie=pcie_link(pci.link_at(address) if address else None, facts),
         virtualization=f"vGPU {profile}" if profile else facts.virtualization,
         mig=slice_,
         power_limit_w=facts.power_limit_w or (pci.power_cap_w(address) if address else None),

@@ -16,7 +16,7 @@ HOT_C = 80
 
 def examine(device: Device) -> list[Finding]:
     """Findings about one accelerator that torch presents."""
-    found = [*sliced(device), *unknown_name(device)]
+    found = [*sliced(device), *unknown_name(device), *narrow_link(device)]
     if device.vendor == "nvidia":
         from bench.devices.cuda import nvml_facts
 
@@ -64,6 +64,22 @@ def sliced(device: Device) -> list[Finding]:
         return []
     why = "it has a share of the card's units and memory; neighbours share the power limit"
     return [Finding("note", f"this is a {part}, not a whole card", why, "rate it by its own share", device.device)]
+
+
+def narrow_link(device: Device) -> list[Finding]:
+    """A link to the host with fewer lanes than the device has, or at a lower speed."""
+    link = device.pcie
+    if link is None:
+        return []
+    found = []
+    why = "copies between host and device, and all that waits for them, take longer"
+    if link.lanes_here is not None and link.lanes_here < link.lanes:
+        what = f"{link.lanes_here} of {link.lanes} PCI Express lanes are in use"
+        found.append(Finding("warning", what, why, "reseat the card; see how many lanes its slot has", device.device))
+    if link.gt_per_s_here is not None and link.gt_per_s_here < link.gt_per_s:
+        what = f"its slot does {link.gt_per_s_here:g} GT/s a lane, the card {link.gt_per_s:g}"
+        found.append(Finding("note", what, why, "look for the setting in the BIOS, or another slot", device.device))
+    return found
 
 
 def unknown_name(device: Device) -> list[Finding]:

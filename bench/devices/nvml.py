@@ -30,6 +30,14 @@ class GpuFacts:
     temperature_c: int | None = None
     virtualization: str | None = None
     mig_enabled: bool | None = None
+    pcie_generation: int | None = None
+    """The highest that the GPU is made for."""
+    pcie_generation_here: int | None = None
+    """The highest that GPU and slot have in common."""
+    pcie_lanes: int | None = None
+    """The most that GPU and slot have in common."""
+    pcie_lanes_here: int | None = None
+    """Those in use."""
     processes: tuple[int, ...] = ()
     """Process ids with a compute context on the GPU, this process's own included."""
     refused: dict[str, str] = field(default_factory=dict)
@@ -113,6 +121,10 @@ def _facts(pynvml: Any, uuid: str | None, pci_bus_id: str | None) -> GpuFacts:
         temperature_c=probe("nvmlDeviceGetTemperature", pynvml.NVML_TEMPERATURE_GPU),
         virtualization=virtualization_mode(probe("nvmlDeviceGetVirtualizationMode")),
         mig_enabled=None if mig is None else bool(mig[0]),  # [current, pending]
+        pcie_generation=probe("nvmlDeviceGetGpuMaxPcieLinkGeneration"),
+        pcie_generation_here=probe("nvmlDeviceGetMaxPcieLinkGeneration"),
+        pcie_lanes=probe("nvmlDeviceGetMaxPcieLinkWidth"),
+        pcie_lanes_here=probe("nvmlDeviceGetCurrPcieLinkWidth"),
         processes=tuple(process.pid for process in probe("nvmlDeviceGetComputeRunningProcesses") or ()),
         refused=refused,
     )

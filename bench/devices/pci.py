@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.devices.files import read_int
+from bench.devices.files import read_int, read_text
+from bench.records import PcieLink
 
 # Base classes of the PCI code and id assignment specification: 03 display controller, 12 processing accelerator.
 _CLASSES: Final = (0x03, 0x12)
@@ -20,6 +22,10 @@ VENDORS: Final[dict[int, tuple[str, str]]] = {
     0x1ED5: ("moore threads", "musa"),
     0x1DA3: ("habana", "hpu"),
 }
+GENERATIONS: Final[dict[int, float]] = {1: 2.5, 2: 5.0, 3: 8.0, 4: 16.0, 5: 32.0, 6: 64.0, 7: 128.0}
+"""PCI Express generation → 1e9 transfers a second and lane (PCI Express Base Specification)."""
+WIDTH_UNKNOWN: Final = 255
+"""What sysfs says of a width that the kernel can't tell (include/linux/pci.h, PCIE_LNK_WIDTH_UNKNOWN)."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,27 @@ def id_at(address: str, root: Path = Path("/")) -> str | None:
     folder = root / "sys/bus/pci/devices" / address.lower()
     vendor, device = read_int(folder / "vendor"), read_int(folder / "device")
     return None if vendor is None or device is None else f"{vendor:04x}:{device:04x}"
+
+
+def link_at(address: str, root: Path = Path("/")) -> PcieLink | None:
+    """The link of the device at "0000:3b:00.0" by its own capabilities; None where it has none or sysfs is not there.
+
+    The slot's side is not read: a virtual machine shows ports that are not those of the board. Behind a switch of its
+    own, as AMD's cards have it, a device tells of its link to that switch.
+    """
+    folder = root / "sys/bus/pci/devices" / address.lower()
+    speed, lanes = _gt_per_s(read_text(folder / "max_link_speed")), read_int(folder / "max_link_width")
+    if not speed or not lanes or lanes == WIDTH_UNKNOWN:
+        return None
+    here = read_int(folder / "current_link_width")
+    in_use = here if here and here <= lanes else None
+    return PcieLink(gt_per_s=speed, lanes=lanes, lanes_here=in_use, source="sysfs")
+
+
+def _gt_per_s(text: str | None) -> float | None:
+    """32.0 of "32.0 GT/s PCIe", as kernels write it since 5.1, or of "32 GT/s"; None of "Unknown"."""
+    match = re.match(r"(\d+(?:\.\d+)?) GT/s", text or "")
+    return float(match[1]) if match else None
 
 
 def power_cap_w(address: str, root: Path = Path("/")) -> float | None:

@@ -12,7 +12,6 @@ from typing import Literal
 from bench import records
 from bench.analysis import identity
 from bench.errors import UnavailableError
-from bench.kernel import Role
 
 Unit = Literal["FLOPS", "OPS", "B/s"]
 OpsFrom = Literal["median", "mean"]
@@ -94,7 +93,7 @@ class Point:
     @property
     def unit(self) -> Unit:
         """Bytes where bandwidth is what counts, else by the precision."""
-        moved = self.row.role in (Role.BANDWIDTH, Role.COLLECTIVE) or self.row.utilization_of == "bytes"
+        moved = (self.row.role is not None and self.row.role.counts_bytes) or self.row.utilization_of == "bytes"
         if moved or (self.row.work is not None and not self.row.work.operations):
             return "B/s"
         return "OPS" if self.row.precision.startswith("int") else "FLOPS"

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from bench import __version__, records
-from bench.kernel import Role
 from bench.pytest_plugin.measuring import Asked, Place
 from bench.timing import Timing
 
@@ -72,7 +71,7 @@ def hand_over(benchmark: Any, row: records.Measurement, place: Place, timing: Ti
 
 def extra_info(row: records.Measurement, place: Place) -> dict[str, Any]:
     """What pytest-benchmark's JSON says of the measurement beside its own statistics; `export` names it the same."""
-    moved = row.role is Role.BANDWIDTH
+    moved = row.role is not None and row.role.counts_bytes
     rate, rated = row.rate, row.rated
     unit = "B/s" if moved else "OPS" if row.precision == "int8" else "FLOPS"
     return {

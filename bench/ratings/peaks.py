@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from bench.ratings import processors
+from bench.ratings.host_link import FIGURE, HOST_LINK, host_link
 from bench.ratings.matching import match, why_no_match
 from bench.ratings.tables import Entry, Tables
 from bench.records import Device, Rated
@@ -44,6 +45,7 @@ HOW_TO_ADD: Final = (
 FIGURES_TO_ADD: Final = {
     BANDWIDTH: "bandwidth_gb_per_s = 100",
     INTERCONNECT: "interconnect_gb_per_s_bidirectional = 100",
+    HOST_LINK: f"{FIGURE} = 100",
 }
 
 Kind = Literal["datasheet", "computed", "user", "undisclosed"]
@@ -62,13 +64,20 @@ class DeviceRatings:
     """Key → why this key has no figure, where there is more to say than that no source gives it."""
     interconnect: Rated | None = None
     """What the links of the device to others of its kind carry in one direction; None where that is not known."""
+    host_link: Rated | None = None
+    """What its link to the host carries in one direction; None where that is not known."""
+
+    def rated(self, key: str) -> Rated | None:
+        """The rating of a key of `peaks` or of one of the two links; None where there is none."""
+        links = {INTERCONNECT: self.interconnect, HOST_LINK: self.host_link}
+        return links[key] if key in links else self.peaks.get(key)
 
     def reason(self, key: str) -> str:
         """Why `key` has no figure and how to add one; "" where it has one."""
-        rated = self.interconnect if key == INTERCONNECT else self.peaks.get(key)
+        rated = self.rated(key)
         if rated is not None and rated.kind != "undisclosed":
             return ""
-        why = self.why_none or self.why.get(key) or f"no source gives {self.name} a figure for {key}"
+        why = self.why.get(key) or self.why_none or f"no source gives {self.name} a figure for {key}"
         figure = FIGURES_TO_ADD.get(key, "fp16_tflops = 100")
         return f"{why}; {HOW_TO_ADD.format(name=self.device_name, figure=figure)}"
 
@@ -76,9 +85,18 @@ class DeviceRatings:
 def ratings_for(device: Device, tables: Tables) -> DeviceRatings:
     """The ratings of a device: from its row of the tables, or computed where it is a processor.
 
-    A row that exists but leaves a key blank gives it the kind "undisclosed"; a device without a row has no peaks.
+    A row that exists but leaves a key blank gives it the kind "undisclosed"; a device without a row has no peaks. The
+    link to the host is the device's own, row or none, but for a slice, which shares its card's.
     """
     entry = _entry(device, tables)
+    ratings = _ratings_by(entry, device, tables)
+    if ratings.name is None and device.mig:
+        return ratings
+    link, why = host_link(device, entry)
+    return replace(ratings, host_link=link, why={**ratings.why, HOST_LINK: why} if why else ratings.why)
+
+
+def _ratings_by(entry: Entry | None, device: Device, tables: Tables) -> DeviceRatings:
     if device.kind == "cpu":
         return _processor_ratings(device, tables, entry)
     if device.mig and (entry is None or not entry.user_file):

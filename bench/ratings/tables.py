@@ -59,6 +59,8 @@ class Entry(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     last_level_cache_mb: Figure | None = None
     interconnect: str = ""
     interconnect_gb_per_s_bidirectional: Figure | None = None
+    host_link_gb_per_s_bidirectional: Figure | None = None
+    """Of its link to the host, where that is not PCI Express: a user's to give."""
     bandwidth_gb_per_s: Figure | None = None
     fp64_tflops: Figure | None = None
     fp64_tensor_tflops: Figure | None = None
@@ -99,6 +101,7 @@ FIGURES: Final = (
     *(f for f in Entry.__struct_fields__ if f.endswith(("_tflops", "_tops"))),
     "bandwidth_gb_per_s",
     "interconnect_gb_per_s_bidirectional",
+    "host_link_gb_per_s_bidirectional",
 )
 """The keys that hold a rated figure."""
 INTERNAL: Final = frozenset({"user_file", "user_figures"})

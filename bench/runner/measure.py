@@ -193,6 +193,9 @@ def _fastest(row: Row, candidates: Sequence[Candidate]) -> tuple[Candidate, floa
 
 
 def _cache_plan(row: Row, call_s: float | None) -> CachePlan:
+    if row.kernel.role is Role.TRANSFER:
+        # The host's caches are not the device's to flush, and copies of its buffers would not be pinned.
+        return CachePlan("warm", why="the same buffers each time, as in nvbandwidth")
     return plan_cache(
         row.request.cache,
         call_bytes=row.work.bytes,

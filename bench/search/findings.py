@@ -9,7 +9,7 @@ from math import log, sqrt
 from typing import Final
 
 from bench import records
-from bench.kernel import Kernel, Role
+from bench.kernel import Kernel
 from bench.search.landscape import Landscape, landscape
 from bench.search.looks import Estimate, Looks
 from bench.search.space import Point, Space
@@ -102,7 +102,7 @@ def findings(space: Space, kernel: Kernel, precision: str, file: records.RunFile
 
 def figure_of(kernel: Kernel) -> records.UtilizationOf:
     """What a search goes by: bytes per second where bandwidth is the kernel's point."""
-    return "bytes" if kernel.role is Role.BANDWIDTH else "operations"
+    return "bytes" if kernel.role.counts_bytes else "operations"
 
 
 def cliffs(space: Space, estimates: Sequence[Estimate], noise: float) -> list[Cliff]:

@@ -98,7 +98,7 @@ class Memory(Stream):
         return lambda: torch.add(a, b, alpha=SCALAR, out=y)
 
     def reference(self, inputs: Inputs, rows: torch.Tensor | None = None) -> torch.Tensor:
-        a, b = (_chosen(inputs[name], rows) for name in "ab")
+        a, b = (chosen(inputs[name], rows) for name in "ab")
         return a + SCALAR * b
 
     def reduction_length(self, case: Case) -> int:
@@ -128,7 +128,7 @@ class Copy(Stream):
         return lambda: y.copy_(a)
 
     def reference(self, inputs: Inputs, rows: torch.Tensor | None = None) -> torch.Tensor:
-        return _chosen(inputs["a"], rows)
+        return chosen(inputs["a"], rows)
 
     def reduction_length(self, case: Case) -> int:
         return 1
@@ -152,7 +152,7 @@ def most_bytes(device: DeviceView) -> int:
     return 2**48 if device.memory_bytes is None else max(LEAST_BYTES, device.memory_bytes // MEMORY_SHARE)
 
 
-def _chosen(array: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
+def chosen(array: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
     """All rows, or those given, in float64 on the CPU."""
     return (array if rows is None else array[rows.to(array.device)]).cpu().double()
 

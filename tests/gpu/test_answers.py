@@ -33,6 +33,8 @@ CASES = {
         "batch=2,heads=128,kv_heads=1,q_len=1,kv_len=500,head_dim=576,value_dim=512,shared_kv=1,causal=1",
     ],
     "memory": ["bytes=1048576"],
+    "host_to_device": ["bytes=1000000", "bytes=1000000,memory=pageable"],
+    "device_to_host": ["bytes=1000000", "bytes=1000000,memory=pageable"],
 }
 
 COMBINATIONS = [
