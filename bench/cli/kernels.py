@@ -100,7 +100,7 @@ def _detail(kernel: dict[str, Any]) -> str:
         [
             field["name"],
             "required" if field["default"] is None else field["default"],
-            " … ".join(map(str, field["allowed"])) if isinstance(field["allowed"][0], int) else field["allowed"],
+            (" … " if isinstance(field["allowed"][0], int) else ", ").join(map(str, field["allowed"])),
             field["help"],
         ]
         for field in kernel["fields"]
