@@ -89,7 +89,7 @@ finish() {
     trap - INT TERM EXIT
     [[ -n $child ]] && kill -INT "$child" 2>/dev/null && wait "$child" 2>/dev/null
     [[ -n $running ]] && steps+=("$running|cut off|-")
-    for name in quick sustained normal zeros; do show "$name"; done
+    for name in quick sustained normal zeros transfer; do show "$name"; done
     say ""
     printf '%-16s %-9s %s\n' step exit seconds | tee -a "$log"
     for entry in ${steps[@]+"${steps[@]}"}; do
@@ -154,4 +154,5 @@ bench standard 150 --suite standard --launches 1 --budget 135
 bench normal 35 --kernel gemm --suite quick --data normal --budget 25
 bench zeros 35 --kernel gemm --suite quick --data zeros --budget 25
 bench sustained 60 --kernel gemm --case m=8192,n=8192,k=8192 --precision fp16,int8 --mode sustained --sustain 10
+bench transfer 20 --kernel host_to_device,device_to_host --budget 12
 bench all 110 --suite quick --implementation all --precision fp64,fp32,tf32,bf16,fp16,fp8,int8 --budget 100
