@@ -50,7 +50,7 @@ def measure(row: Row, company: Company) -> None:
         with outcome.phase("meeting"):
             group, every = company.join(request.id, row.device, _here(row))
     except NotMet as alone:
-        outcome.status, outcome.reason = "failed", str(alone)
+        outcome.status, outcome.reason = alone.status, str(alone)
         return
     outcome.hosts = len({one.host for one in every})
     try:
@@ -66,7 +66,13 @@ def _here(row: Row) -> Here:
     request = row.request
     case = ",".join(f"{name}={value}" for name, value in request.case.items())
     what = (request.kernel, case, request.precision, request.data, row.view.type)
-    return Here(host=socket.gethostname(), what=" ".join(what), group="", implementations=request.implementations)
+    return Here(
+        host=socket.gethostname(),
+        what=" ".join(what),
+        group="",
+        implementations=request.implementations,
+        accelerator="" if row.device.kind == "cpu" else row.device.unique_id or "",
+    )
 
 
 def _measure(row: Row, group: Group, names: Sequence[str]) -> None:

@@ -27,10 +27,16 @@ SILENT_S: Final = 15.0
 """How long a rank is waited for that did not come to the meeting before: a new process of it may be starting (ours)."""
 AFTERMATH_S: Final = 5.0
 """After a group broke, how long the ranks listen for one another to find out who is missing (ours)."""
+REASON_LENGTH: Final = 300
+"""Characters of what a group says went wrong, as of any other error (`bench.runner.row.failure`)."""
 
 
 class NotMet(Exception):
     """The ranks did not come together; the message names who is missing, and why."""
+
+    def __init__(self, reason: str, status: records.Status = "failed") -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 class Here(msgspec.Struct, kw_only=True):
@@ -41,6 +47,8 @@ class Here(msgspec.Struct, kw_only=True):
     """The row in words: all have to be at the same one."""
     group: str
     implementations: list[str]
+    accelerator: str = ""
+    """What tells this rank's from all others; "" where that is not known, and for a processor."""
 
 
 class Broken(msgspec.Struct, kw_only=True):
@@ -88,6 +96,8 @@ class Meeting:
         elsewhere = {rank: one.what for rank, one in enumerate(every) if one.what != every[0].what}
         if elsewhere:
             raise NotMet(f"the ranks are not at the same row: rank 0: {every[0].what}; {by_rank(elsewhere)}")
+        if shared := _sharing(every):
+            raise NotMet(shared, "unsupported")
         return every
 
     def after(self, row: str, reason: str, *, of_group: bool) -> str:
@@ -157,6 +167,8 @@ class Company:
             self._leave()
         every = self._met().meet(row, msgspec.structs.replace(here, group=self._name))
         groups = {one.group for one in every}
+        if len(groups) > 1 and device.kind != "cpu":
+            self._outlive()
         if self._group is None or len(groups) > 1:
             self._leave()
             try:
@@ -165,7 +177,7 @@ class Company:
                 raise NotMet(str(error)) from None
             except RuntimeError as error:
                 self.unusable = device.kind != "cpu"
-                raise NotMet(f"the ranks could not make a group: {_first_line(error)}") from error
+                raise NotMet(f"the ranks could not make a group: {_words(error)}") from error
             self._name, self._device = row, device.device
         return self._group, every
 
@@ -178,7 +190,16 @@ class Company:
             # Communicators of accelerators may hang where they are taken down one-sidedly: the process has to end.
             self.unusable = True
             self._forget()
-        return self._met().after(row, plain(reason) if of_group else reason, of_group=of_group)
+        return self._met().after(row, _words(error) if of_group else reason, of_group=of_group)
+
+    def _outlive(self) -> None:
+        """End a row at which a rank came in a new process, and with it what the others have of the group of before.
+
+        Taken down, that may hang as well as a broken one: it goes with its processes, and the next row has a new group.
+        """
+        self.unusable = self._group is not None
+        self._forget()
+        raise NotMet("a rank has come in a new process: the others' group ends with theirs, the next row has a new one")
 
     def _leave(self) -> None:
         if self._group is not None:
@@ -208,5 +229,16 @@ def common(every: Sequence[Here]) -> list[str]:
     return [name for name in every[0].implementations if all(name in one.implementations for one in every)]
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+def _sharing(every: Sequence[Here]) -> str:
+    """Which ranks are on one accelerator, of which a group takes each once; "" where there are none."""
+    owners: dict[str, list[int]] = {}
+    for rank, one in enumerate(every):
+        if one.accelerator:
+            owners.setdefault(one.accelerator, []).append(rank)
+    shared = [named(ranks) for ranks in owners.values() if len(ranks) > 1]
+    return f"{'; '.join(shared)} are on one and the same device: give each rank one of its own" if shared else ""
+
+
+def _words(error: BaseException) -> str:
+    """What an error of the group says, in one line."""
+    return (plain(str(error)) or type(error).__name__)[:REASON_LENGTH]

@@ -7,6 +7,7 @@ Which ranks there are and when they make one is `bench.runner.collective_meeting
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,8 +20,19 @@ from bench.runner.protocol import Together
 WORDS_BYTES: Final = 400
 """Of a text that is exchanged, in UTF-8; what is longer is cut off."""
 GLOO: Final = "gloo"
+NCCL: Final = "nccl"
 WHERE_IN_GLOO: Final = re.compile(r"\[\S+\.(?:cc|cpp|h):\d+\] ")
 ADVICE_OF_GLOO: Final = re.compile(r"\.? This is typically caused by .*")
+WORDS_OF_NCCL: Final = re.compile(
+    r"NCCL error in: \S+ (?P<what>.*?)(?: \(run with [^)]*\))?, NCCL version (?P<version>\S+)\s.*?"
+    r"Last error:\s*(?P<last>\S.*)",
+    re.DOTALL,
+)
+"""torch's words for what NCCL returned (c10d's NCCLUtils.hpp, C10D_NCCL_CHECK): the cause stands last of five lines."""
+ON_TIMEOUT: Final = {"TORCH_NCCL_DUMP_ON_TIMEOUT": "0", "TORCH_NCCL_WAIT_TIMEOUT_DUMP_MILSEC": "0"}
+"""What torch is told, unless the user has, of a call whose peer is gone (ProcessGroupNCCL.cpp): write no trace, wait no
+minute for it. The store keeps the word that one is wanted: told to look for that, torch would end every worker that
+comes later too, some minutes after it made its group."""
 
 
 class TorchGroup:
@@ -94,6 +106,9 @@ def open_group(together: Together, device: records.Device, name: str) -> TorchGr
         together.address, together.port, is_master=False, timeout=limit, wait_for_workers=False
     )
     on_device, bound = backend_of(device.kind), None
+    if on_device == NCCL:
+        for setting, value in ON_TIMEOUT.items():
+            os.environ.setdefault(setting, value)
     if device.kind != "cpu":
         on_device = f"cpu:{GLOO},{device.kind}:{on_device}"
         index = torch.device(device.device).index
@@ -122,5 +137,9 @@ def is_of_group(error: BaseException) -> bool:
 
 
 def plain(reason: str) -> str:
-    """What Gloo says went wrong, without the line of its source and its advice."""
-    return ADVICE_OF_GLOO.sub("", WHERE_IN_GLOO.sub("", reason))
+    """What Gloo or NCCL says went wrong, in one line, without the line of its source and its advice."""
+    line = " ".join(reason.split())
+    said = WORDS_OF_NCCL.search(line)
+    if said:
+        return f"NCCL {said['version']}: {said['what']}: {said['last']}"
+    return ADVICE_OF_GLOO.sub("", WHERE_IN_GLOO.sub("", line))

@@ -8,10 +8,11 @@ from typing import TypeVar
 
 import pytest
 
-from bench.runner.collective_meeting import SILENT_S, Here, Meeting, NotMet, common
-from bench.runner.group import plain
+from bench.runner.collective_meeting import SILENT_S, Company, Here, Meeting, NotMet, common
+from bench.runner.group import TorchGroup, plain
 from bench.runner.protocol import Together
 from bench.runner.ranks.board import Board, State
+from tests.factories import device
 
 LIMIT_S = 40.0
 
@@ -25,8 +26,10 @@ def board() -> Board:
     return Board(HashStore())
 
 
-def here(what: str = "all_reduce", group: str = "", implementations: tuple[str, ...] = ("torch",)) -> Here:
-    return Here(host="h", what=what, group=group, implementations=list(implementations))
+def here(
+    what: str = "all_reduce", group: str = "", implementations: tuple[str, ...] = ("torch",), accelerator: str = ""
+) -> Here:
+    return Here(host="h", what=what, group=group, implementations=list(implementations), accelerator=accelerator)
 
 
 class Waiting(Meeting):
@@ -115,6 +118,41 @@ def test_ranks_at_different_rows_are_told_so(board: Board) -> None:
     assert reason == "the ranks are not at the same row: rank 0: all_reduce; rank 1: broadcast"
 
 
+def test_ranks_on_one_card_are_told_so_before_a_library_refuses_it_in_its_own_words(board: Board) -> None:
+    board.post("meet/1", here(accelerator="4f1c"), 1)
+    board.post("meet/1", here(accelerator="77aa"), 2)
+    with pytest.raises(NotMet, match="ranks 0, 1 are on one and the same device") as refused:
+        Waiting(board, 0, 3).meet("1", here(accelerator="4f1c"))
+    assert refused.value.status == "unsupported"
+
+
+def test_ranks_on_processors_or_on_cards_of_their_own_meet(board: Board) -> None:
+    board.post("meet/1", here(accelerator="77aa"), 1)
+    board.post("meet/1", here(), 2)
+    board.post("meet/1", here(), 3)
+    assert len(Waiting(board, 0, 4).meet("1", here(accelerator="4f1c"))) == 4
+
+
+@pytest.mark.parametrize("mine", ["", "00003"])
+def test_a_group_of_accelerators_is_not_taken_down_by_some_of_its_ranks(
+    board: Board, monkeypatch: pytest.MonkeyPatch, mine: str
+) -> None:
+    """One of two ranks has come in a new process; whether it is this one or the other, the row ends at both."""
+
+    def not_here(*_: object) -> None:
+        pytest.fail("this may hang on an accelerator")
+
+    monkeypatch.setattr("bench.runner.collective_meeting.close_group", not_here)
+    monkeypatch.setattr("bench.runner.collective_meeting.open_group", not_here)
+    company = Company(Together(rank=0, ranks=2, address="", port=0, job="", limit_s=LIMIT_S))
+    company._meeting = Waiting(board, 0)
+    company._group, company._name, company._device = (TorchGroup(0, 2) if mine else None), mine, "cuda:0"
+    board.post("meet/00007", here(group="" if mine else "00003"), 1)
+    with pytest.raises(NotMet, match="new process"):
+        company.join("00007", device(kind="cuda", device="cuda:0"), here())
+    assert company.unusable == bool(mine), "who has the old group ends with it"
+
+
 def test_after_a_break_the_cause_is_told_where_a_rank_has_one(board: Board) -> None:
     def hit() -> str:
         return real(board, 0).after("1", "RuntimeError: connection closed by peer", of_group=True)
@@ -146,6 +184,19 @@ def test_what_gloo_says_is_told_without_its_source_and_its_advice() -> None:
     )
     assert plain(closed) == "RuntimeError: Connection closed by peer [127.0.0.1]:49796"
     assert plain("ValueError: no such tensor") == "ValueError: no such tensor"
+
+
+def test_what_nccl_says_is_told_by_its_last_line() -> None:
+    refused = (
+        "NCCL error in: /pytorch/torch/csrc/distributed/c10d/NCCLUtils.cpp:94, invalid usage (run with NCCL_DEBUG=WARN "
+        "for details), NCCL version 2.27.5\nncclInvalidUsage: This usually reflects invalid usage of NCCL library.\n"
+        "Last error:\nDuplicate GPU detected : rank 1 and rank 0 both on CUDA device 9000"
+    )
+    last = "Duplicate GPU detected : rank 1 and rank 0 both on CUDA device 9000"
+    assert plain(refused) == f"NCCL 2.27.5: invalid usage: {last}"
+    assert plain("NCCL error in: a.cpp:1, internal error, NCCL version 2.27.5\nncclInternalError: bad") == (
+        "NCCL error in: a.cpp:1, internal error, NCCL version 2.27.5 ncclInternalError: bad"
+    )
 
 
 def test_the_implementations_that_all_have_are_taken_in_the_order_of_the_first() -> None:

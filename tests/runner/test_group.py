@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import torch
@@ -60,6 +62,20 @@ def test_each_type_of_device_has_the_backend_that_torch_names(kind: str, name: s
 def test_a_type_without_a_backend_is_refused() -> None:
     with pytest.raises(UnavailableError, match="no backend for abacus"):
         backend_of("abacus")
+
+
+def test_nccl_is_bound_to_the_ranks_device_and_waits_for_no_trace_unless_the_user_wants_one(
+    together: Together, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(distributed(), "init_process_group", lambda **words: asked.update(words))
+    for name in ("TORCH_NCCL_DUMP_ON_TIMEOUT", "TORCH_NCCL_WAIT_TIMEOUT_DUMP_MILSEC"):
+        monkeypatch.setenv(name, "1500")
+    monkeypatch.delenv("TORCH_NCCL_DUMP_ON_TIMEOUT")
+    open_group(together, device(kind="cuda", device="cuda:3"), "1")
+    assert asked["backend"] == "cpu:gloo,cuda:nccl" and asked["device_id"] == torch.device("cuda", 3)
+    assert os.environ["TORCH_NCCL_DUMP_ON_TIMEOUT"] == "0"
+    assert os.environ["TORCH_NCCL_WAIT_TIMEOUT_DUMP_MILSEC"] == "1500"
 
 
 def test_what_the_group_raises_is_told_from_what_a_kernel_does() -> None:
