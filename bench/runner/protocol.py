@@ -39,6 +39,8 @@ class Describe(msgspec.Struct, kw_only=True, tag="describe"):
     """The number of this rank on its node: of several devices of a type it means the one of that number."""
     together: Together | None = None
     """The other ranks, where all measure at once."""
+    most_threads: int | None = None
+    """CPU threads for what goes with measuring an accelerator: answers are worked out beside other ranks."""
 
 
 class Measure(msgspec.Struct, kw_only=True, tag="measure"):

@@ -67,6 +67,8 @@ class Options:
     """The other ranks, where all measure at once."""
     neighbours: int = 1
     """Workers on this node that share its memory, this one included."""
+    most_threads: int | None = None
+    """Of a rank that measures no processor: CPU threads that leave the others of its node theirs."""
 
 
 class Observer(Protocol):
@@ -179,6 +181,7 @@ def describe(worker: Worker, options: Options) -> Described:
             threads=options.threads,
             local_rank=options.local_rank,
             together=options.together,
+            most_threads=options.most_threads,
         )
         reply = worker.ask(request, START_TIMEOUT_S)
     except (WorkerDied, MemoryExceeded) as death:

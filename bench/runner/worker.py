@@ -91,7 +91,7 @@ def _describe(request: Describe) -> Described:
 
     selection = request.selection if request.local_rank is None else of_rank(request.selection, request.local_rank)
     found = [_with_threads(_placed(device, request), request.threads) for device in discover(selection)]
-    torch.set_num_threads(request.threads or min([torch.get_num_threads(), *_cores_in_use(found)]))
+    torch.set_num_threads(request.threads or min([torch.get_num_threads(), *_most_threads(request, found)]))
     pinning: dict[str, Any] = {
         "torch_threads": torch.get_num_threads(),
         "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
@@ -123,9 +123,10 @@ def _with_threads(device: records.Device, threads: int | None) -> records.Device
     return msgspec.structs.replace(device, units=units)
 
 
-def _cores_in_use(found: Sequence[records.Device]) -> list[int]:
-    """Cores that affinity and quota leave: more threads than that would wait for each other."""
-    return [device.units.in_use for device in found if device.kind == "cpu" and device.units.in_use]
+def _most_threads(request: Describe, found: Sequence[records.Device]) -> list[int]:
+    """Cores that affinity and quota leave, or other ranks: more threads than that would wait for each other."""
+    cores = [device.units.in_use for device in found if device.kind == "cpu" and device.units.in_use]
+    return cores if cores or request.most_threads is None else [request.most_threads]
 
 
 def _probe(described: Described) -> Probe | None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.devices.cores import Topology
-from bench.runner.ranks.cores import crowded, shares
+from bench.runner.ranks.cores import cores_of, crowded, shares
 
 
 def topology(cores: int, threads: int = 1) -> Topology:
@@ -33,6 +33,11 @@ def test_ranks_with_one_mask_get_whole_cores_and_together_all(cores: int, thread
 
 def test_siblings_stay_together() -> None:
     assert shares({0: range(8), 1: range(8)}, topology(4, 2)) == {0: {0, 1, 4, 5}, 1: {2, 3, 6, 7}}
+
+
+def test_threads_of_one_core_count_as_that_core() -> None:
+    assert cores_of(frozenset({0, 1, 4, 5}), topology(4, 2)) == 2
+    assert cores_of(frozenset({0}), topology(4, 2)) == 1
 
 
 def test_what_a_launcher_has_set_apart_stays() -> None:

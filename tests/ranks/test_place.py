@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import UsageError
-from bench.runner.ranks.place import SLURM_PORTS, Place, first_node, place, variables
+from bench.runner.ranks.place import SLURM_PORTS, Place, first_node, place, torchruns_own, variables
 
 TORCHRUN = {
     "RANK": "3",
@@ -33,6 +33,12 @@ SRUN = {
 
 def test_without_a_launcher_there_is_no_place() -> None:
     assert place({"PATH": "/bin"}) is None
+
+
+def test_what_torchrun_sets_by_itself_is_known_and_what_a_user_sets_stays() -> None:
+    nccl = "TORCH_NCCL_ASYNC_ERROR_HANDLING"
+    assert torchruns_own({"OMP_NUM_THREADS": "1", nccl: "1", "PATH": "/bin"}) == ["OMP_NUM_THREADS", nccl]
+    assert torchruns_own({"OMP_NUM_THREADS": "4", nccl: "2"}) == torchruns_own({}) == []
 
 
 def test_torchrun_says_all_of_it() -> None:

@@ -23,6 +23,11 @@ def shares(masks: Mapping[int, Collection[int]], topology: Topology) -> dict[int
     return found
 
 
+def cores_of(share: frozenset[int], topology: Topology) -> int:
+    """Physical cores of which a rank has a CPU."""
+    return sum(1 for core in topology.cores if core & share)
+
+
 def crowded(found: Mapping[int, frozenset[int]]) -> bool:
     """Whether two ranks have a CPU in common."""
     return sum(map(len, found.values())) > len(frozenset().union(*found.values()))

@@ -18,6 +18,11 @@ OUR_PARENT: Final = "BENCH_RANKS_PARENT"
 OUR_SPENT: Final = "BENCH_RANKS_SPENT_S"
 OUR_DEVICE: Final = "BENCH_RANKS_DEVICE"
 
+TORCHRUNS_OWN: Final = {"OMP_NUM_THREADS": "1", "TORCH_NCCL_ASYNC_ERROR_HANDLING": "1"}
+"""What torchrun sets where the user has not. The first is for ranks that bring their own threads: here it would leave
+all cores but one idle. With the second a worker whose peer died takes its communicator down before it ends, and may
+hang in that (NVIDIA/nccl issue 863); torch's own default ends it at once."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -76,6 +81,11 @@ def variables(rank: Place) -> dict[str, str]:
         OUR_SPENT: str(rank.spent_s),
     }
     return found | ({OUR_DEVICE: rank.device} if rank.device else {})
+
+
+def torchruns_own(environment: Mapping[str, str]) -> list[str]:
+    """The variables that hold a default of torchrun's which is none for us."""
+    return [name for name, value in TORCHRUNS_OWN.items() if environment.get(name) == value]
 
 
 def _from_ours(environment: Mapping[str, str]) -> Place:

@@ -22,11 +22,11 @@ from bench.runner.campaign import execute, run_record
 from bench.runner.parent import end_with_parent
 from bench.runner.protocol import Together
 from bench.runner.ranks.board import BoardLost, Done, connect
-from bench.runner.ranks.cores import crowded, shares
+from bench.runner.ranks.cores import cores_of, crowded, shares
 from bench.runner.ranks.leader import STUCK_S
 from bench.runner.ranks.member import Ending, Member, Terminated
 from bench.runner.ranks.merge import merged, shared_devices, write, written
-from bench.runner.ranks.place import Place
+from bench.runner.ranks.place import Place, torchruns_own
 from bench.runner.session import Observer, Options, Prepared, prepare
 
 LIMIT_S: Final = 120.0
@@ -62,9 +62,9 @@ def measure(
     end_with_parent(signal.SIGTERM)
     if place.parent is not None and os.getppid() != place.parent:
         raise UnavailableError(f"rank {place.rank}: its launcher was gone before it could begin")
-    if place.launcher == "torchrun" and os.environ.get("OMP_NUM_THREADS") == "1":
-        # torchrun's default for ranks that bring their own threads; here it would leave all cores but one idle.
-        del os.environ["OMP_NUM_THREADS"]
+    if place.launcher == "torchrun":
+        for name in torchruns_own(os.environ):
+            del os.environ[name]
     path_of = functools.cache(path_of)  # a run id is new each time
     if place.rank == 0:
         path_of()  # where it refuses, it does so before anybody waits
@@ -184,17 +184,20 @@ class _Rank:
         member = self.member
         masks = member.seat().masks
         number = member.place.rank
+        topology = read_topology()
+        share = shares(masks, topology) if masks[number] else {}
         options = replace(
             self.options,
             device=member.place.device or self.options.device,
             rank=number,
             local_rank=member.place.local_rank,
             neighbours=1 if self.stagger else len(masks),
+            most_threads=cores_of(share[number], topology) if share and not self.stagger else None,
         )
         if self.stagger and options.budget_s is not None:
             options = replace(options, budget_s=options.budget_s / member.place.world)
         # Among devices given by name one is the processor at most: it keeps the cores that it has when alone.
-        found = shares(masks, read_topology()) if masks[number] and member.place.device is None else {}
+        found = share if member.place.device is None else {}
         to_pin = bool(found) and sorted(found[number]) != masks[number] and hasattr(os, "sched_setaffinity")
         if crowded(found) and not self.stagger and number == min(masks) and options.device in ("auto", "cpu"):
             self.screen.message(
