@@ -38,6 +38,8 @@ def look(request: Try, device: records.Device) -> Tried:
             tried.status, tried.reason, tried.call_s = _look(request, device, torch_backend)
     except Exception as error:  # a kernel may raise anything: it costs its own look
         tried.status, tried.reason = failure(torch_backend, error)
+    finally:
+        # What torch keeps of one look counts as taken for the next, and for the row of a finalist.
         torch_backend.empty_cache()
     tried.spent_s = time.perf_counter() - started
     return tried
