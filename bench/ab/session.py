@@ -31,6 +31,7 @@ from bench.analysis.verdicts import (
     suite_shifts,
     what_can_be_seen,
 )
+from bench.analysis.words import counted
 from bench.errors import UnavailableError
 
 DEAD_ALLOWED: Final = 3
@@ -179,7 +180,9 @@ class _Session:
             if not lacking:
                 break
             if all(hopeless(evidence[key].differences, planned, settled.thresholds[key], level) for key in lacking):
-                self.notes.append(f"{name} ended after {number - 1} pairs: no series could come to a verdict any more")
+                self.notes.append(
+                    f"{name} ended after {counted(number - 1, 'pair')}: no series could come to a verdict any more"
+                )
                 break
             files = {label: self._launched(label, self._rows(settled, lacking, label)) for label in order}
             self._add(evidence, lacking, files)

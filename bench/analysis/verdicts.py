@@ -12,7 +12,7 @@ from math import exp, inf, isfinite, log, log1p, pi, sqrt
 from statistics import NormalDist
 from typing import Final, Literal, TypeAlias, get_args
 
-from bench.analysis.words import percent
+from bench.analysis.words import counted, percent
 from bench.stats.multiple import benjamini_hochberg
 from bench.stats.resampling import mean_deviation
 from bench.stats.robust import median
@@ -147,7 +147,7 @@ def judge_pairs(
         cannot_see_below=cannot_see_below(noise, pairs, threshold=threshold),
         base_s=tuple(base_s),
         new_s=tuple(new_s),
-        evidence=f"{pairs} {'pair' if pairs == 1 else 'pairs'} of launches, interleaved",
+        evidence=f"{counted(pairs, 'pair')} of launches, interleaved",
     )
 
 

@@ -1,6 +1,11 @@
-"""Figures inside the reasons that analysis writes: shares, clocks, three significant digits. No layout."""
+"""Figures inside the reasons that analysis writes: shares, clocks, three significant digits, counts. No layout."""
 
 from __future__ import annotations
+
+from typing import Final
+
+HISSING: Final = ("s", "x", "z", "ch", "sh")
+"""Ends of nouns whose plural has "es"."""
 
 
 def percent(ratio: float) -> str:
@@ -20,5 +25,12 @@ def three_digits(value: float) -> str:
 
 
 def plural(noun: str, count: int) -> str:
-    """ "1 core", "2 cores": the noun alone."""
-    return noun if count == 1 else f"{noun}s"
+    """ "core" of 1, "cores" of 2, "launches" of 3: the noun alone, which has a regular plural."""
+    if count == 1:
+        return noun
+    return f"{noun}es" if noun.endswith(HISSING) else f"{noun}s"
+
+
+def counted(count: int, noun: str) -> str:
+    """ "1 device", "1,024 devices", "2 launches"."""
+    return f"{count:,} {plural(noun, count)}"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench import records
+from bench.analysis.words import counted
 from bench.cli.main import Parser, parser_for
 from bench.cli.verdict_options import add_verdict_options, fail_on
 from bench.errors import UnavailableError, UsageError
@@ -146,7 +147,7 @@ def _measured(
             known_noise.remember(known_noise.file(), comparison.series)
         except KeyboardInterrupt:
             folder.keep = True
-            screen.message(f"interrupted; the run files of {launcher.launches} launches are in {folder.path}")
+            screen.message(f"interrupted; the run files of {counted(launcher.launches, 'launch')} are in {folder.path}")
             raise
     if args.results is not None:
         print(f"bench: run files of all launches: {folder.path}", file=sys.stderr)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from bench.analysis.words import counted
 from bench.cli.results import add_results, add_table_format, existing, open_index, print_document, print_table
 from bench.errors import UnavailableError, unknown_name
 
@@ -98,7 +99,7 @@ def _set(args: argparse.Namespace, place: Location) -> int:
         raise UnavailableError(f"RUN: {entry.path} has no row that is ok or noisy; nothing can be compared with it")
     note = notes.set_baseline(args.name, entry.id, place, file=entry.name, commit=entry.commit)
     document = {"name": note.name, "run": entry.id, "file": entry.name, "commit": entry.commit, "written": note.written}
-    return _told(args, document, f"{note.name}: run {entry.id}, {entry.usable} usable rows")
+    return _told(args, document, f"{note.name}: run {entry.id}, {counted(entry.usable, 'usable row')}")
 
 
 def _name_in(place: Location, reference: str) -> str:

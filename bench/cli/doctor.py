@@ -72,8 +72,10 @@ def examine(selection: str) -> tuple[list[str], list[Finding]]:
 
 def listing(names: list[str], findings: list[Finding]) -> str:
     """The findings as paragraphs, and a line that counts them."""
+    from bench.analysis.words import counted
+
     counts = Counter(finding.level for finding in findings)
-    words = [f"{counts[level]} {level}{'s' if counts[level] != 1 else ''}" for level in ("warning", "note")]
+    words = [counted(counts[level], level) for level in ("warning", "note")]
     summary = f"{', '.join(names)}: {', '.join(words)}, {counts['ok']} fine"
     return "\n".join([*(_paragraph(finding) for finding in findings), "", summary])
 

@@ -7,6 +7,7 @@ import time
 from typing import Final, Protocol
 
 from bench import records
+from bench.analysis.words import counted
 from bench.cli import progress as run_progress
 from bench.report.numbers import prefix, short_case
 from bench.report.table import Defaults
@@ -81,8 +82,8 @@ class LiveProgress(run_progress.LiveProgress):
 
 
 def _space_words(space: Space, already: int) -> str:
-    resumed = f", {already} looks from before" if already else ""
-    return f"searching {space.size} points{resumed}; Ctrl-C ends it with what was found until then"
+    resumed = f", {counted(already, 'look')} from before" if already else ""
+    return f"searching {counted(space.size, 'point')}{resumed}; Ctrl-C ends it with what was found until then"
 
 
 def _look_words(
@@ -90,7 +91,7 @@ def _look_words(
 ) -> str:
     left = f"{max(0.0, left_s):.0f} s left"
     if best is None or space is None:
-        return f"{trial.number} looks, none ran yet ({trial.status}), {left}"
+        return f"{counted(trial.number, 'look')}, none ran yet ({trial.status}), {left}"
     factor, letter = prefix([best.rate])
     case = short_case(space.case(best.point), defaults.get(trial.kernel))
-    return f"{trial.number} looks, best about {best.rate / factor:.3g} {letter} a second at {case}, {left}"
+    return f"{counted(trial.number, 'look')}, best about {best.rate / factor:.3g} {letter} a second at {case}, {left}"

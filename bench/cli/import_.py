@@ -113,9 +113,11 @@ def _print(found: list[tuple[str, Imported]], stored: list[str | None], form: st
     if form == "json":
         print(json.dumps({"schema": SCHEMA, "runs": documents}, indent=2, ensure_ascii=False))
         return
+    from bench.analysis.words import counted
+
     for one in documents:
         counts = ", ".join(f"{count} {status}" for status, count in one["counts"].items())
-        print(f"{one['stored'] or '(not stored)'}: {one['rows']} rows ({counts}), measured {one['started']}")
+        print(f"{one['stored'] or '(not stored)'}: {counted(one['rows'], 'row')} ({counts}), measured {one['started']}")
 
 
 def _document(name: str, one: Imported, path: str | None) -> dict[str, Any]:

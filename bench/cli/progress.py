@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 
 from bench import records
 from bench.analysis.summary import series
+from bench.analysis.words import counted
 from bench.cli.log_lines import LogLines
 from bench.report.numbers import percent, prefix, short_case, with_interval
 from bench.report.table import Defaults
@@ -46,7 +47,7 @@ class PlainProgress(LogLines):
         """The plan is known."""
         self._rows = rows
         names = ", ".join(f"{device.device} ({device.name})" for device in devices)
-        self.message(f"{rows} rows on {names}")
+        self.message(f"{counted(rows, 'row')} on {names}")
 
     def row_started(self, number: int, item: Item, launch: int) -> None:
         """Nothing yet: the line comes with the result."""

@@ -116,9 +116,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write or print the report; 0, or 3 where a run can't be read or there is none."""
     form = _format(args)
+    from bench.analysis.words import counted
     from bench.cli import report_formats
     from bench.cli.files import refuse_existing, write_whole
-    from bench.report.numbers import counted
 
     printed = _to_stdout(args)
     if not printed:

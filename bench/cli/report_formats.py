@@ -61,7 +61,7 @@ def page(view: ReportView, args: argparse.Namespace, runs: Sequence[Path]) -> st
         many=_many(view, runs),
     )
     if names:
-        from bench.report.numbers import counted
+        from bench.analysis.words import counted
 
         report_folder.write(args.output, names, runs)
         print(f"wrote {report_folder.folder_of(args.output)}: {counted(len(names), 'run file')}", file=sys.stderr)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from bench.analysis.words import counted
 from bench.cli.output import FORMATS
 from bench.errors import UnavailableError, UsageError
 
@@ -238,7 +239,8 @@ def _summary(done: list[Compaction], where: str, age: str, dry_run: bool) -> str
     before, after = sum(c.before_bytes for c in changed), sum(c.after_bytes for c in changed)
     verb = "would be compacted" if dry_run else "compacted"
     left = f"; {len(done) - len(changed)} left" if len(done) > len(changed) else ""
-    return f"{where}: {len(changed)} runs older than {age} {verb}, {before / 1e6:.2f} MB to {after / 1e6:.2f} MB{left}"
+    runs = counted(len(changed), "run")
+    return f"{where}: {runs} older than {age} {verb}, {before / 1e6:.2f} MB to {after / 1e6:.2f} MB{left}"
 
 
 def _refuse_reference(place: Location) -> None:

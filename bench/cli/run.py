@@ -354,6 +354,7 @@ def positive(argument: str, unit: str, high: float = math.inf) -> Callable[[str]
 def _plan_words(prepared: Prepared) -> str:
     from tabulate import tabulate
 
+    from bench.analysis.words import counted
     from bench.cli.progress import kernel_defaults
     from bench.report.numbers import short_case
 
@@ -375,4 +376,4 @@ def _plan_words(prepared: Prepared) -> str:
     ]
     headers = ["row", "device", "kernel", "case", "precision", "implementations", "left out, because"]
     table = tabulate(rows, headers=headers, tablefmt="simple", maxcolwidths=[None] * 5 + [30, 60])
-    return f"{table}\n\n{prepared.rows} rows in {prepared.launches} launch(es)"
+    return f"{table}\n\n{counted(prepared.rows, 'row')} in {counted(prepared.launches, 'launch')}"

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from xml.etree import ElementTree
 
 from bench import records
+from bench.analysis.words import counted
 from bench.interop import comparison, model
 from bench.interop.comparison import Comparison, Verdict
 from bench.interop.model import Export, ExportOptions, File, Point
@@ -127,7 +128,7 @@ def _of_series(name: str, rows: Sequence[records.Measurement], point: Point | No
 
 
 def _figures(point: Point) -> str:
-    lines = [f"median of {len(point.launches_s)} launch(es): {point.median_s:.6g} s a call"]
+    lines = [f"median of {counted(len(point.launches_s), 'launch')}: {point.median_s:.6g} s a call"]
     if point.interval_s:
         lines.append(f"from {point.interval_s[0]:.6g} to {point.interval_s[1]:.6g} s")
     if point.rate:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from bench.analysis.verdicts import SeriesVerdict, what_can_be_seen
+from bench.analysis.words import counted
 from bench.report.numbers import percent
 from bench.report.verdicts import ASCII, figure, interval
 from bench.stats.robust import median
@@ -55,8 +56,7 @@ def _launches(times_s: Sequence[float], unit: float, letter: str) -> str:
     if not times_s:
         return ""
     shown = ", ".join(f"{time / unit:.4g}" for time in times_s)
-    launches = "launch" if len(times_s) == 1 else "launches"
-    return f"{shown} {letter}; median {median(times_s) / unit:.4g} {letter}, {len(times_s)} {launches}"
+    return f"{shown} {letter}; median {median(times_s) / unit:.4g} {letter}, {counted(len(times_s), 'launch')}"
 
 
 def _unit(times_s: Sequence[float]) -> tuple[float, str]:

@@ -11,7 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from bench.analysis.fleet import DeviceVerdict, Finding, Fleet, Kind, Status, name_of
-from bench.report.numbers import counted, percent
+from bench.analysis.words import counted
+from bench.report.numbers import percent
 from bench.report.table import ASCII
 
 SCHEMA: Final = 1

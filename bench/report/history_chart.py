@@ -8,6 +8,7 @@ from math import ceil, floor, log10
 from typing import Final, Literal
 
 from bench.analysis.history import Change, History, Point, usable, value_of
+from bench.analysis.words import counted
 from bench.report.history import (
     arrow,
     commit_words,
@@ -213,17 +214,16 @@ def _dates(points: Sequence[Point], scale: _Scale) -> Iterator[Tick]:
 def summary(one: History) -> str:
     """A chart in a sentence or two, for those who can't see it."""
     if not one.used:
-        return f"No usable value in {len(one.points)} runs."
+        return f"No usable value in {counted(len(one.points), 'run')}."
     values = one.values_s
     unit = unit_of(median(values))
-    words = f"{len(values)} runs from {day(one.used[0].started)} to {day(one.used[-1].started)}, "
+    words = f"{counted(len(values), 'run')} from {day(one.used[0].started)} to {day(one.used[-1].started)}, "
     words += f"time per call between {number(min(values) / unit[0])} and {time_words(max(values), unit)}, "
     words += f"newest {time_words(values[-1], unit)}. "
     if not one.changes:
         return words + "No change of level."
-    plural = "s" if len(one.changes) > 1 else ""
     sizes = ", ".join(signed_percent(change.change) for change in one.changes)
-    return words + f"{len(one.changes)} change{plural} of level: {sizes}."
+    return words + f"{counted(len(one.changes), 'change')} of level: {sizes}."
 
 
 def unit_of_history(one: History) -> tuple[float, str]:

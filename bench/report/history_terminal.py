@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Final
 
 from bench.analysis.history import History
+from bench.analysis.words import counted
 from bench.report.history import change_words, suspicion_words, time_words
 from bench.report.table import ASCII
 from bench.stats.robust import median
@@ -52,7 +53,7 @@ class Tally:
         parts = [f"{self.series} series", f"{self.slower} became slower", f"{self.faster} became faster"]
         parts += [f"{self.suspected} suspected"]
         if self.grey:
-            parts.append(f"{self.grey} points not used (in quarantine, or without a usable value)")
+            parts.append(f"{counted(self.grey, 'point')} not used (in quarantine, or without a usable value)")
         return ", ".join(parts)
 
 
@@ -88,9 +89,9 @@ def _block(one: History, width: int, ascii_only: bool) -> Iterator[str]:
     yield from textwrap.wrap(name, width, subsequent_indent=INDENT, break_on_hyphens=False) or ["''"]
     values = one.values_s
     if not values:
-        yield f"{INDENT}no usable value in {len(one.points)} runs"
+        yield f"{INDENT}no usable value in {counted(len(one.points), 'run')}"
         return
-    runs = f"{len(values)} run{'s' if len(values) > 1 else ''}"
+    runs = counted(len(values), "run")
     facts = f"  {time_words(values[-1])}, {runs}" + (f", class {printable(one.class_id[:8])}" if one.class_id else "")
     facts = _spelt(facts, ascii_only)
     room = min(MOST_SPARK, width - len(INDENT) - len(facts))

@@ -12,6 +12,7 @@ from typing import Final
 from bench import records
 from bench.analysis.identity import SeriesKey, key_of
 from bench.analysis.summary import Series, series
+from bench.analysis.words import counted
 from bench.kernel import Role
 from bench.report.numbers import percent, prefix, short_case, with_interval
 from bench.report.table import ASCII, Defaults
@@ -133,7 +134,7 @@ def _kinds(run: records.RunFile) -> list[str]:
     pinned = (run.run.pinning or {}).get("ranks")
     how = " one after another" if isinstance(pinned, Mapping) and pinned.get("stagger") else " at once"
     torch = run.run.software.get("torch", "unknown")
-    return [f"{', '.join(found) or 'no device'}; {len(run.devices)} ranks{how}, torch {torch}"]
+    return [f"{', '.join(found) or 'no device'}; {counted(len(run.devices), 'rank')}{how}, torch {torch}"]
 
 
 def _unusable(run: records.RunFile) -> list[str]:
@@ -148,9 +149,9 @@ def _unusable(run: records.RunFile) -> list[str]:
     lines = []
     for (status, _), rows in list(found.items())[:DEVICES_NAMED]:
         names = list(dict.fromkeys(map(name_of, rows)))
-        lines.append(f"{status}, {_counted(len(rows), 'row')} ({_some(names)}): {rows[0].reason}")
+        lines.append(f"{status}, {counted(len(rows), 'row')} ({_some(names)}): {rows[0].reason}")
     if len(found) > DEVICES_NAMED:
-        lines.append(f"… and {len(found) - DEVICES_NAMED} other reasons: see the run file")
+        lines.append(f"… and {counted(len(found) - DEVICES_NAMED, 'other reason')}: see the run file")
     return lines
 
 
@@ -166,7 +167,3 @@ def _ends(run: records.RunFile) -> list[str]:
 def _some(names: Sequence[str]) -> str:
     shown = 3
     return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -64,11 +64,6 @@ def short_case(case: Mapping[str, int | str], defaults: Mapping[str, int | str |
     return " ".join(f"{name}={value}" for name, value in words)
 
 
-def counted(count: int, noun: str) -> str:
-    """ "1 device", "1,024 devices": for nouns whose plural has an s."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def duration(seconds: float) -> str:
     """ "48 s", "3 min 05 s"."""
     if seconds < 100:

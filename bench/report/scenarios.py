@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bench import records
 from bench.analysis.scenarios import Missing, Outcome, Speedup, Total, outcomes, speedups
+from bench.analysis.words import counted
 from bench.precision import PRECISIONS
 from bench.report.numbers import percent, prefix, with_interval
 
@@ -57,7 +58,6 @@ def _total_words(sums: Total, precision: str) -> str:
 
 
 def _speedup_words(one: Speedup) -> str:
-    calls = "1 call" if one.calls == 1 else f"{one.calls} calls"
-    return (
-        f"{one.precision.upper()} is {one.ratio:.2f} × as fast as {one.base.upper()} over the {calls} measured at both"
-    )
+    calls = counted(one.calls, "call")
+    ratio = f"{one.precision.upper()} is {one.ratio:.2f} × as fast as {one.base.upper()}"
+    return f"{ratio} over the {calls} measured at both"

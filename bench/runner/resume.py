@@ -6,6 +6,7 @@ import dataclasses
 
 from bench import METHOD_VERSION, __version__, records
 from bench.analysis.utilization import Denominators
+from bench.analysis.words import counted
 from bench.errors import UnavailableError
 from bench.ratings import load, ratings_for
 from bench.runner.session import Prepared
@@ -43,5 +44,5 @@ def _differences(prepared: Prepared, earlier: records.RunFile) -> list[tuple[str
     planned = {f"{number:05d}" for number in range(1, prepared.rows + 1)}
     foreign = sorted({row.id for row in earlier.measurements} - planned)
     if foreign:
-        pairs.append(("the plan", f"longer, with row {foreign[0]}", f"{prepared.rows} rows"))
+        pairs.append(("the plan", f"longer, with row {foreign[0]}", counted(prepared.rows, "row")))
     return [pair for pair in pairs if pair[1] != pair[2]]

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from bench import records
+from bench.analysis.words import counted
 from bench.report import table
 from bench.report.numbers import duration, percent, prefix, short_case, with_interval
 from bench.search import plot
@@ -96,24 +97,20 @@ def _below(found: Findings, defaults: table.Defaults) -> list[str]:
     """How much was looked at, and the shapes to avoid."""
     seen = found.coverage
     points = f"{seen.points} of {seen.space} points ({percent(seen.share)})"
-    line = f"{_looks(seen.looks)} at {points} took {duration(seen.looks_s)}"
+    line = f"{counted(seen.looks, 'look')} at {points} took {duration(seen.looks_s)}"
     if seen.exhaustive_s:
         line += f"; one look at each would take about {duration(seen.exhaustive_s)}"
     lines = [line]
     if found.failed:
         (status, reason), count = found.failed[0]
         others = f"; {sum(n for _, n in found.failed[1:])} for other reasons" if len(found.failed) > 1 else ""
-        lines.append(f"did not run: {_looks(count)}, {status}: {reason}{others}")
+        lines.append(f"did not run: {counted(count, 'look')}, {status}: {reason}{others}")
     if found.cliffs:
         lines.append("shapes to avoid, each slower than the next smaller one (short looks):")
         lines += [f"  {_cliff(found, one, defaults)}" for one in found.cliffs[:CLIFFS_SHOWN]]
         more = len(found.cliffs) - CLIFFS_SHOWN
         lines += [f"  and {more} more"] if more > 0 else []
     return lines
-
-
-def _looks(count: int) -> str:
-    return f"{count} look{'s' * (count != 1)}"
 
 
 def _cliff(found: Findings, one: Cliff, defaults: table.Defaults) -> str:

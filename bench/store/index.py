@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from bench import records
+from bench.analysis.words import counted
 from bench.errors import UnavailableError
 from bench.store import database
 from bench.store.digest import Point, RunEntry, entry_of, points_of
@@ -142,7 +143,7 @@ class Index:
             return None
         named = "; ".join(f"{printable(item.name)}: {printable(item.reason)}" for item in skipped[:NAMED])
         more = f"; and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
-        files = "1 file" if len(skipped) == 1 else f"{len(skipped)} files"
+        files = counted(len(skipped), "file")
         return f"{printable(self.location.text)}: {files} skipped: {named}{more}"
 
     def open_run(self, entry: RunEntry) -> records.RunFile:

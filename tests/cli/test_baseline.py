@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Path:
 
 def test_a_name_is_set_listed_shown_moved_and_cleared(cli: Cli, store: Path) -> None:
     done = cli("baseline", "set", "main", "3f9a2c7")
-    assert (done.code, done.out) == (0, "main: run one, 1 usable rows\n")
+    assert (done.code, done.out) == (0, "main: run one, 1 usable row\n")
     assert "main" in cli("baseline", "list").out
     shown = json.loads(cli("baseline", "show", "main", "--format", "json").out)
     assert (shown["schema"], shown["run"], shown["file"], shown["commit"]) == (1, "one", "one.jsonl", COMMIT)

@@ -96,7 +96,7 @@ def test_compact_thins_and_compresses_once_and_show_reads_it(cli: Cli, store: Pa
     before = cli("show", "results/old.jsonl").out
     planned = cli("results", "compact", "--older-than", "1d", "--dry-run")
     assert planned.code == 0
-    assert "1 runs older than 1d would be compacted" in planned.out
+    assert "1 run older than 1d would be compacted" in planned.out
     assert (store / "old.jsonl").exists()
     done = json.loads(cli("results", "compact", "--older-than", "1d", "--format", "json").out)
     ((file, outcome),) = ((item["file"], item["outcome"]) for item in done["files"])

@@ -147,6 +147,12 @@ def test_a_dry_run_measures_and_writes_nothing(cli: Cli, tmp_path: Path) -> None
     assert not list(tmp_path.rglob("*.jsonl"))
 
 
+def test_a_dry_run_counts_one_row_and_many_launches_as_one_speaks(cli: Cli) -> None:
+    one = ["run", "--device", "cpu", "--kernel", "gemm", "--case", "m=8,n=8,k=8", "--precision", "fp32", "--dry-run"]
+    assert cli(*one).out.endswith("\n1 row in 1 launch\n")
+    assert cli(*one, "--launches", "2").out.endswith("\n2 rows in 2 launches\n")
+
+
 def _usage_errors() -> list[tuple[list[str], list[str]]]:
     case = ["--kernel", "gemm", "--case"]
     return [

@@ -108,7 +108,7 @@ def test_a_junit_reader_sees_each_outcome_of_a_run(tmp_path: Path) -> None:
     assert outcomes["conv[n=1]"] == outcomes["conv[n=4]"] == outcomes["conv[n=5]"] == ["Skipped"]
     assert outcomes["conv[n=2]"] == ["Failure"] and outcomes["conv[n=3]"] == ["Error"]
     first = next(case for case in suite if case.name == FIRST)
-    assert first.classname == "bench.gemm" and "0.00101 s a call" in first.system_out
+    assert first.classname == "bench.gemm" and "median of 3 launches: 0.00101 s a call" in first.system_out
     (suite,) = junitparser.JUnitXml.fromfile(str(tmp_path / "evil.xml"))
     (case,) = suite
     assert "算力" in case.result[0].text and 'back\\slash "quoted"' in case.result[0].message

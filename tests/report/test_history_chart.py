@@ -81,7 +81,7 @@ def test_the_summary_says_what_a_reader_would_see() -> None:
     assert summary(stepped()).startswith("60 runs from 2026-01-01 to 2026-03-01, time per call between ")
     assert summary(stepped()).endswith("1 change of level: +20 %.")
     assert summary(history(points([1e-3] * 3))).endswith("No change of level.")
-    assert summary(history(points([None]))) == "No usable value in 1 runs."
+    assert summary(history(points([None]))) == "No usable value in 1 run."
 
 
 @given(st.lists(st.floats(1e-9, 1e3), min_size=1, max_size=60))
