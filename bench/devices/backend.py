@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, Final, Protocol
 
@@ -77,9 +77,13 @@ class Backend:
         """Give memory that torch holds but doesn't use back to the device."""
         import torch
 
-        empty = getattr(self._module, "empty_cache", None) or getattr(torch.accelerator, "empty_cache", None)
+        empty = getattr(self._module, "empty_cache", None)
         if empty is not None:
             empty()
+            return
+        # torch's own function raises where the type's allocator keeps nothing back.
+        with suppress(RuntimeError, AttributeError):
+            torch.accelerator.empty_cache()
 
     def memory_free_bytes(self) -> int | None:
         """Free memory of the device, or None where it doesn't tell."""
