@@ -11,7 +11,8 @@ set -uo pipefail
 python=${BENCH_PYTHON:-/opt/suanli-bench/bin/python}
 store=${BENCH_STORE:-/var/lib/suanli-bench}
 device=${BENCH_DEVICE:-cuda}
-gpus=${BENCH_GPUS:-$(nvidia-smi --list-gpus 2>/dev/null | wc -l)}
+# A card's slices (MIG) have lines of their own below it.
+gpus=${BENCH_GPUS:-$(nvidia-smi --list-gpus 2>/dev/null | grep -c '^GPU ')}
 limit_s=${BENCH_LIMIT_S:-55}
 # Without one bash looks where it always does; what it starts would look nowhere.
 export PATH

@@ -106,6 +106,33 @@ def test_a_node_without_a_gpu_is_drained(checkout: Path, tmp_path: Path, require
     assert done.returncode == 1
 
 
+def test_the_prolog_counts_cards_and_not_their_slices(
+    checkout: Path, tmp_path: Path, require: Callable[[str], str]
+) -> None:
+    tools = {
+        "python": '#!/bin/sh\necho "$@" >>launched\n',
+        "logger": "#!/bin/sh\n",
+        "nvidia-smi": "#!/bin/sh\necho 'GPU 0: H100 (UUID: GPU-1)'\necho '  MIG 1g.10gb Device 0: (UUID: MIG-1)'\n",
+    }
+    for name, text in tools.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "BENCH_PYTHON": str(tmp_path / "python"),
+        "BENCH_STORE": str(tmp_path / "store"),
+    }
+    subprocess.run(
+        [require("bash"), str(checkout / "examples/slurm/prolog.sh")],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (tmp_path / "launched").read_text().startswith("-m bench run "), "one card needs no torchrun"
+
+
 def test_what_the_scripts_run_parses(checkout: Path) -> None:
     """The options of the check, with the shell's words replaced."""
     text = (checkout / "examples/slurm/prolog.sh").read_text(encoding="utf-8").replace("\\\n", " ")
