@@ -141,9 +141,10 @@ note_code "$code"
 ((code == 0)) || exit "$code"
 say "$("$python" -c 'import torch; print("torch", torch.__version__)' 2>&1 | tail -n 1)"
 
+tests=("$python" -m pytest -c "$checkout/pyproject.toml" --rootdir "$checkout" -p no:cacheprovider -q
+    "$checkout/tests/gpu" -m)
 if [[ -z $(missing pytest) ]]; then
-    step tests 100 "$python" -m pytest -c "$checkout/pyproject.toml" --rootdir "$checkout" -p no:cacheprovider -q \
-        "$checkout/tests/gpu"
+    step tests 100 "${tests[@]}" "not slow"
 else
     say "== tests: left out, pytest is missing"
     steps+=("tests|left out|-")
@@ -155,4 +156,6 @@ bench normal 35 --kernel gemm --suite quick --data normal --budget 25
 bench zeros 35 --kernel gemm --suite quick --data zeros --budget 25
 bench sustained 60 --kernel gemm --case m=8192,n=8192,k=8192 --precision fp16,int8 --mode sustained --sustain 10
 bench transfer 20 --kernel host_to_device,device_to_host --budget 12
+# Of ranks that share the card, and of a search: more start-up than measuring.
+[[ -z $(missing pytest) ]] && step ranks 60 "${tests[@]}" slow
 bench all 110 --suite quick --implementation all --precision fp64,fp32,tf32,bf16,fp16,fp8,int8 --budget 100

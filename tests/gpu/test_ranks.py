@@ -71,6 +71,7 @@ def test_a_group_on_the_device_is_left_and_made_anew(nvidia: Device, strict: Bac
         assert not distributed().is_initialized()
 
 
+@pytest.mark.slow
 def test_two_ranks_on_one_card_measure_what_each_can_and_are_told_of_what_they_cannot(
     nvidia: Device, cli: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -79,7 +80,7 @@ def test_two_ranks_on_one_card_measure_what_each_can_and_are_told_of_what_they_c
     done = cli(
         *("run", "--ranks", "2", "--device", nvidia.device, "--kernel", "all_reduce,gemm", "--precision", "fp32"),
         *("--implementation", "torch"),
-        *("--rows", "1,2", "--budget", "120", "--retries", "0", "--out", str(out)),
+        *("--rows", "1,2", "--row-budget", "1", "--budget", "120", "--retries", "0", "--out", str(out)),
     )
     assert "one and the same device" in done.err, done.err
     rows = records.read(out).measurements
@@ -93,6 +94,7 @@ def test_two_ranks_on_one_card_measure_what_each_can_and_are_told_of_what_they_c
     assert all(row.status in records.MEASURED for row in products), [row.reason for row in products]
 
 
+@pytest.mark.slow
 def test_a_search_looks_at_shapes_of_several_sizes_and_measures_the_best(
     gpu: Device, cli: Callable[..., Any], tmp_path: Path
 ) -> None:
