@@ -77,13 +77,10 @@ class Backend:
         """Give memory that torch holds but doesn't use back to the device."""
         import torch
 
-        empty = getattr(self._module, "empty_cache", None)
-        if empty is not None:
-            empty()
-            return
-        # torch's own function raises where the type's allocator keeps nothing back.
+        # torch's own function raises where the type's allocator keeps nothing back, and every call into a device that a
+        # kernel has broken does: it is `worker` that asks whether the device is lost, after the row is on record.
         with suppress(RuntimeError, AttributeError):
-            torch.accelerator.empty_cache()
+            (getattr(self._module, "empty_cache", None) or torch.accelerator.empty_cache)()
 
     def memory_free_bytes(self) -> int | None:
         """Free memory of the device, or None where it doesn't tell."""
@@ -180,20 +177,40 @@ class CudaBackend(Backend):
     can_sleep = True
     supports_graphs = True
 
+    def memory_free_bytes(self) -> int | None:
+        """What the driver has free, and what torch's allocator holds without using it: a tensor can have both."""
+        free = super().memory_free_bytes()
+        if free is None:
+            return None
+        kept = self._module.memory_reserved(self.torch_device) - self._module.memory_allocated(self.torch_device)
+        return free + max(0, int(kept))
+
     def capture(self, call: Callable[[], object]) -> Call:
         """Record one call in a CUDA graph after warming it up on a side stream. What capture refuses is raised."""
         import torch
 
+        before = torch.cuda.current_stream(self.torch_device)
         side = self._module.Stream(self.torch_device)
-        side.wait_stream(torch.cuda.current_stream(self.torch_device))
+        side.wait_stream(before)
         with torch.cuda.stream(side):
             for _ in range(_GRAPH_WARMUP_CALLS):
                 call()
-        torch.cuda.current_stream(self.torch_device).wait_stream(side)
+        before.wait_stream(side)
         self.synchronize()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=side):
-            call()
+        graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
+        broke: list[Exception] = []
+        try:
+            with torch.cuda.graph(graph, pool=pool, stream=side):
+                try:
+                    call()
+                except Exception as error:
+                    broke.append(error)
+                    raise
+        except Exception as error:
+            torch.cuda.set_stream(before)
+            _abandon_capture(graph, pool, before.device_index)
+            # The end of a broken capture raises too, and would hide what broke it.
+            raise (broke.pop() if broke else error) from None
         return graph.replay
 
     def busy_sleep(self, seconds: float) -> None:
@@ -201,6 +218,27 @@ class CudaBackend(Backend):
         cycles = int(seconds * _sleep_cycles_per_s(self.torch_device))
         if cycles > 0:
             self._module._sleep(cycles)
+
+
+_abandoned: Final[list[object]] = []
+"""Graphs whose capture broke: torch's allocator of pinned memory goes on asking them whether they still capture."""
+
+
+def _abandon_capture(graph: object, pool: object, device_index: int) -> None:
+    """Tell torch's allocator that a capture is over which broke before torch could.
+
+    Where the end of the capture itself fails, torch leaves the stream current (its caller's to mend) and the allocator
+    in the belief that it still captures: it would give no memory back to the device for the rest of the process
+    (CUDAGraph::capture_end, CUDACachingAllocator release_cached_blocks).
+    """
+    import torch
+
+    _abandoned.append(graph)
+    allocator: Any = torch._C
+    # The first refuses where torch had come so far by itself; then the pool is the graph's to release.
+    with suppress(RuntimeError):
+        allocator._cuda_endAllocateToPool(device_index, pool)
+        allocator._cuda_releasePool(device_index, pool)
 
 
 @cache
