@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from pathlib import Path
 from typing import Final
 
@@ -26,9 +25,12 @@ def write_whole(path: Path, data: bytes, argument: str = "-o") -> None:
 
     Raises UnavailableError where that is not possible; nothing is left behind then.
     """
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.tmp")
+    from bench.store.temporary import beside, sweep
+
+    temporary = beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path)
         try:
             with open(temporary, "xb") as file:
                 file.write(data)

@@ -10,10 +10,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import secrets
 import sqlite3
-import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,13 +21,12 @@ from bench import __version__
 from bench.analysis import identity
 from bench.store.caching import folder_for
 from bench.store.folder import Location
+from bench.store.temporary import sweep_runs
 
 SCHEMA: Final = 1
 """Raised whenever the tables change, or what is kept in them."""
 FILE_NAME: Final = ".index.sqlite3"
 CACHED_NAME: Final = "index.sqlite3"
-ABANDONED_S: Final = 86_400.0
-"""Nothing is written for a day: a temporary file of that age is nobody's."""
 
 TABLES: Final = """
 CREATE TABLE origin (fingerprint TEXT NOT NULL);
@@ -105,7 +102,7 @@ def draft(earlier: sqlite3.Connection | None, targets: list[Path]) -> Draft:
         temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
         try:
             temporary.parent.mkdir(parents=True, exist_ok=True)
-            _sweep(temporary.parent)
+            sweep_runs(temporary.parent)
             return Draft(_copied(earlier, str(temporary)), temporary, target)
         except (OSError, sqlite3.Error):
             _remove(temporary)
@@ -154,14 +151,6 @@ def _copied(earlier: sqlite3.Connection | None, path: str) -> sqlite3.Connection
         connection.close()
         raise
     return connection
-
-
-def _sweep(folder: Path) -> None:
-    """Remove the temporary files of processes that were killed before they could."""
-    for path in folder.glob(".*.tmp"):
-        with contextlib.suppress(OSError):
-            if re.fullmatch(r"\.[0-9a-f]{16}\.tmp", path.name) and time.time() - path.stat().st_mtime > ABANDONED_S:
-                path.unlink()
 
 
 def _remove(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from bench.report import many
 from bench.runner.ranks.board import Board, Done, Hello, Ready, State
 from bench.runner.ranks.leader import Fate, Leader
 from bench.runner.ranks.merge import merged, shared_devices, write
+from bench.store.temporary import beside
 from tests.factories import device, measurement, run_file
 
 LIMIT_S = 10.0
@@ -245,6 +247,20 @@ def test_the_run_file_is_written_whole_and_over_nothing(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="exists already"):
         write(path, ranks.file())
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_leader_left_that_was_killed_while_it_wrote_goes_with_a_later_run_in_that_folder(tmp_path: Path) -> None:
+    ranks = Ranks(1)
+    ranks.come(0)
+    ranks.ready(0)
+    ranks.row(0, 1)
+    ranks.end(0)
+    abandoned, at_it = (beside(tmp_path / "earlier.jsonl") for _ in range(2))
+    for path in (abandoned, at_it):
+        path.write_text("{")
+    os.utime(abandoned, (0, 0))
+    write(tmp_path / "later.jsonl", ranks.file())
+    assert set(tmp_path.iterdir()) == {tmp_path / "later.jsonl", at_it}
 
 
 def test_the_table_spreads_each_series_over_the_devices_and_says_who_lacks() -> None:

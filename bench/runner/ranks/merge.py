@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from bench import records
 from bench.errors import BenchError, UnavailableError
 from bench.kernel import Role
 from bench.runner.ranks.leader import Heard
+from bench.store.temporary import beside, sweep, sweep_runs
 
 UNKNOWN_DEVICE = "unknown"
 
@@ -77,9 +77,11 @@ def write(path: Path, file: records.RunFile) -> None:
     Raises UnavailableError where it can't be written.
     """
     assert file.end is not None
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.tmp")
+    temporary = beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path)
+        sweep_runs(path.parent)
         try:
             with open(temporary, "xb") as out:
                 every: list[records.Record] = [file.run, *file.devices, *file.measurements, file.end]
