@@ -56,6 +56,14 @@ class Backend:
         else:
             self._module.synchronize()
 
+    def is_lost(self) -> bool:
+        """Whether the device no longer answers this process: an illegal access or a failed assertion stays for good."""
+        try:
+            self.synchronize()
+        except Exception:  # Whatever a backend raises here, the device has not answered.
+            return True
+        return False
+
     def event(self) -> Event:
         """A new event that carries a time. UnavailableError where the device has none."""
         if not self.has_events:

@@ -214,6 +214,8 @@ class _Campaign:
                 break
             self.observer.phase("again", row.reason)
             time.sleep(pause_s)
+            right = [each["implementation"] for each in row.screened if each["status"] == "ok"]
+            request = msgspec.structs.replace(request, implementations=right or request.implementations)
             again = self._believed(self._measured(request, item, device), item)
             again.warnings.append(f"measured again: the time before it was {row.status} ({row.reason})")
             row = again
@@ -225,7 +227,29 @@ class _Campaign:
         return self._remaining_s() - wanted_s > seconds
 
     def _measured(self, request: Measure, item: plan.Item, device: records.Device) -> records.Measurement:
+        """The row; asked of a new worker, while there is time, without a candidate that took the last one down."""
+        fallen: list[tuple[str, records.Measurement]] = []
+        while True:
+            row, culprit = self._asked(request, item, device)
+            left = [name for name in request.implementations if name != culprit]
+            # The other ranks of a row that is measured together would not come to it again.
+            if not culprit or not left or self._is_together(item) or self._remaining_s() <= 0:
+                break
+            fallen.append((culprit, row))
+            request = msgspec.structs.replace(request, implementations=left)
+            self.observer.phase("again", f"without {culprit}: {row.reason}")
+        for name, one in fallen:
+            row.screened.append({"implementation": name, "status": one.status, "reason": one.reason})
+            row.warnings.append(f"measured again without {name}: {one.status} ({one.reason})")
+        return row
+
+    def _asked(self, request: Measure, item: plan.Item, device: records.Device) -> tuple[records.Measurement, str]:
+        """The row as the worker has it, and the candidate at which the worker or its device was lost; "" for none."""
+        culprit = ""
+
         def on_progress(progress: Progress) -> None:
+            nonlocal culprit
+            culprit = progress.detail if progress.detail in request.implementations else ""
             self.observer.phase(progress.phase, progress.detail)
 
         back_to_back_s = request.sustain_s if request.mode == "sustained" else 0.0
@@ -251,10 +275,11 @@ class _Campaign:
                 if reply.device_lost:
                     self._give_up_worker()
                 # The worker knows neither its host's name as the run file may say it, nor its rank.
-                return msgspec.structs.replace(self._watched(reply), host=device.host, rank=device.rank)
+                row = msgspec.structs.replace(self._watched(reply), host=device.host, rank=device.rank)
+                return row, culprit if reply.device_lost else ""
             reason = reply.message if isinstance(reply, Refused) else f"unexpected answer {type(reply).__name__}"
-            row = _not_measured(request, item, device, "failed", reason)
-        return row
+            row, culprit = _not_measured(request, item, device, "failed", reason), ""
+        return row, culprit
 
     def _is_together(self, item: plan.Item) -> bool:
         """Whether all ranks measure the row together."""

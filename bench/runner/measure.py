@@ -25,6 +25,9 @@ SCREEN_SHARE: Final = 0.25
 """Of a row's budget, the most that choosing among implementations may take (ours)."""
 SCREEN_ONE_S: Final = 0.3
 """Seconds of screening per implementation (ours): two that are closer than the noise of that are a draw."""
+SCREEN_LEAST_S: Final = 0.06
+"""The same where set-up has used up the row's budget, as a first choice of tile sizes does (ours). With nothing left a
+look would be one call by the host's clock, launch included, and the plan that hangs on its length another."""
 BURST_BESIDE_S: Final = 1.0
 """Seconds of burst measurement before a sustained one, for the gap between the two (ours)."""
 
@@ -153,14 +156,16 @@ def _checked(row: Row, first: Inputs, expected: Expected) -> list[Candidate]:
                 accumulate = implementation.accumulates(row.request.precision)
                 check, reason = check_call(call, expected, accumulate, row.backend)
         except Exception as error:  # the next candidate may do better
+            if row.backend.is_lost():
+                raise  # none can do better here; the parent asks a new worker, without this one
             status, reason = failure(row.backend, error)
-            row.backend.empty_cache()
         else:
             if check.passed:
                 passed.append(Candidate(implementation, call, check))
                 continue
             status = "wrong"
             outcome.check = check
+        row.backend.empty_cache()  # not where the error is handled, which holds what its frames held
         failures.append((status, f"{name}: {reason}"))
         outcome.screened.append({"implementation": name, "status": status, "reason": reason})
     if not passed:
@@ -180,7 +185,8 @@ def _fastest(row: Row, candidates: Sequence[Candidate]) -> tuple[Candidate, floa
         return candidates[0], None
     plan = _cache_plan(row, None)
     brief = CachePlan(plan.label, 1, plan.flush_bytes, plan.why)
-    look_s = min(SCREEN_ONE_S, SCREEN_SHARE * max(row.remaining_s(), 0.0) / len(candidates)) / ROUNDS
+    share_s = SCREEN_SHARE * row.remaining_s() / len(candidates)
+    look_s = max(SCREEN_LEAST_S, min(SCREEN_ONE_S, share_s)) / ROUNDS
     by_name = {candidate.implementation.name: candidate for candidate in candidates}
     calls = {name: candidate.call for name, candidate in by_name.items()}
     with row.outcome.phase("screen"):

@@ -171,10 +171,9 @@ def _is_lost(device: records.Device) -> bool:
     from bench.devices import backend
 
     try:
-        backend(device).synchronize()
-    except Exception:  # an illegal access or a failed assertion on the device stays with the process for good
+        return backend(device).is_lost()
+    except Exception:  # making it current may be what the device refuses
         return True
-    return False
 
 
 def _software() -> dict[str, str]:
