@@ -29,7 +29,10 @@ TILES: Final[dict[str, tuple[Tile, ...]]] = {
     # mma.sync: both operands lie in registers, so little of k at a time leaves room for the sums.
     "sm_80": ((128, 128, 64, 4), (128, 128, 64, 8), (128, 256, 64, 8), (64, 64, 64, 4)),
     # wgmma reads its operands from shared memory, 64 rows a warp group; each step waits for it, so steps are long.
-    "sm_90": ((128, 256, 256, 8), (128, 256, 128, 8), (64, 256, 256, 4), (128, 128, 256, 4), (64, 128, 128, 4)),
+    "sm_90": (
+        *((128, 256, 256, 8), (128, 256, 128, 8), (64, 256, 256, 4), (128, 128, 256, 4), (64, 128, 128, 4)),
+        (64, 128, 256, 4),  # FP8's two sums in registers
+    ),
     # tcgen05 takes 128 rows and keeps its sums in tensor memory; it is waited for too.
     "sm_100": ((128, 256, 256, 4), (128, 256, 128, 4), (128, 256, 256, 8), (128, 128, 256, 4)),
     # MFMA and WMMA: operands in registers.

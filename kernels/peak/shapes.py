@@ -20,8 +20,7 @@ CPU_LENGTH_AMX: Final = 2**22
 """Tile units do up to 64 times what vector units do in the same time, and all precisions share a case: at 3 GHz 2 ms of
 AMX-INT8's 2,048 operations a cycle, a tenth of a second of AVX-512's FP64. Without them 1 to 16 ms."""
 GPU_LENGTH: Final = 2**17
-"""A millisecond or more. Hopper's FP8 sums keep some 14 significant bits (DeepSeek-V3 technical report, section 3.3.2),
-which hold a sum of so many equal powers of two, 32 at a time, exactly."""
+"""A millisecond or more."""
 GPU_CHAINS: Final = 3 * 2**15
 """Per multiprocessor: three programs of the largest tile, six or more of the others, so that all finish together."""
 

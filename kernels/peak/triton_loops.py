@@ -5,6 +5,7 @@ A program's sums are whole tiles of 16 × 16 of the output, one after the other,
 
 from __future__ import annotations
 
+from math import gcd
 from typing import TYPE_CHECKING, Final
 
 import triton
@@ -21,6 +22,9 @@ TILE: Final = tl.constexpr(EDGE)
 UNROLL: Final = tl.constexpr(16)
 """Multiply-adds into each sum per turn of the loop: its own few instructions take issue slots of the same scheduler. It
 divides every length."""
+FP8_TOGETHER: Final = 8192
+"""FP8 products that the units may sum among themselves. Ada's and Hopper's drop what lies more than 13 bits below the
+sum so far (Xie et al., "MMA-Sim", arXiv 2511.10909, and its source: e8m13): sums of equal products stop at 2**14."""
 
 
 @triton.jit
@@ -29,8 +33,10 @@ def _dots(
     b: tl.tensor,
     out: tl.tensor,
     steps: tl.tensor,
+    together: tl.tensor,
     accumulator: tl.constexpr,
     tf32: tl.constexpr,
+    fp8: tl.constexpr,
     rows: tl.constexpr,
     columns: tl.constexpr,
     depth: tl.constexpr,
@@ -39,18 +45,25 @@ def _dots(
 
     No step can be left out or moved: each takes the sums of the one before. The operands are spread from vectors, and
     not loaded as tiles, so that mma.sync and MFMA find them in registers: a tile would be read from shared memory again
-    in every step.
+    in every step. At FP8 `together` steps are summed apart, and that sum is added in FP32; `steps` is a multiple of it.
     """
     i = tl.arange(0, rows)
     j = tl.arange(0, columns)
     x = tl.broadcast_to(tl.load(a + i % TILE)[:, None], (rows, depth))
     y = tl.broadcast_to(tl.load(b + j % TILE)[None, :], (depth, columns))
     total = tl.zeros((rows, columns), dtype=accumulator)
-    for _ in range(steps):
-        if tf32:
-            total = tl.dot(x, y, total, input_precision="tf32", out_dtype=accumulator)
-        else:
-            total = tl.dot(x, y, total, out_dtype=accumulator)
+    if fp8:
+        for _ in range(0, steps, together):
+            part = tl.zeros((rows, columns), dtype=accumulator)
+            for _ in range(together):
+                part = tl.dot(x, y, part, out_dtype=accumulator)
+            total += part
+    else:
+        for _ in range(steps):
+            if tf32:
+                total = tl.dot(x, y, total, input_precision="tf32", out_dtype=accumulator)
+            else:
+                total = tl.dot(x, y, total, out_dtype=accumulator)
     out += tl.program_id(0).to(tl.int64) * (rows * columns)
     tile = (i // TILE)[:, None] * (columns // TILE) + (j // TILE)[None, :]
     tl.store(out + tile * (TILE * TILE) + (i % TILE)[:, None] * TILE + (j % TILE)[None, :], total)
@@ -76,10 +89,12 @@ def dots(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, length: int, preci
     """A call that fills `out` (chains / 16, 16) with sums of `length` products by tl.dot, and returns it."""
     accumulator = tl.int32 if precision == "int8" else tl.float32
     grid = (out.numel() // (config["rows"] * config["columns"]),)
-    steps, constants = length // config["depth"], config.arguments()
+    steps, together = length // config["depth"], gcd(length, FP8_TOGETHER) // config["depth"]
+    kind = {"accumulator": accumulator, "tf32": precision == "tf32", "fp8": precision == "fp8"}
+    constants = {**kind, **config.arguments()}
 
     def call() -> torch.Tensor:
-        _dots[grid](a, b, out, steps, accumulator=accumulator, tf32=precision == "tf32", **constants)
+        _dots[grid](a, b, out, steps, together, **constants)
         return out
 
     return call
