@@ -1,8 +1,8 @@
 """Runs or compiles peak's Triton loops in a process of its own, for test_peak.py; prints one line of JSON.
 
 `interpret PRECISION…`, under TRITON_INTERPRET=1: precision → whether every sum is right, FP8 summed as Hopper's units
-do. `compile JSON`, a list of [architecture, precision]: the first candidate of each compiled for a GPU that is not here,
-and the lines of its machine-level text that multiply.
+do. `compile JSON`, a list of [architecture, precision]: the first candidate of each compiled for a GPU that is not
+here, and the lines of its machine-level text that multiply.
 """
 
 from __future__ import annotations
