@@ -92,7 +92,7 @@ def run_record(prepared: Prepared, path: Path) -> records.Run:
         launches=prepared.launches,
         implementation=options.selection.implementation,
         budget_s=prepared.budget_s,
-        git=None if options.anonymize else host.git_state(),
+        git=host.git_state(options.anonymize),
         host=host.host(options.anonymize),
         software=prepared.software,
         environment=host.environment(options.anonymize),

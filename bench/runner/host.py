@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
+import bench
+
 RELEVANT_PREFIXES: Final = (
     "OMP_",
     "MKL_",
@@ -60,13 +62,23 @@ def environment(anonymize: bool) -> dict[str, str]:
     return found
 
 
-def git_state() -> dict[str, Any] | None:
-    """Commit and dirtiness of the working directory's checkout; None outside one."""
+def git_state(anonymize: bool = False) -> dict[str, Any] | None:
+    """Commit and dirtiness of the working directory's checkout; None outside one.
+
+    Anonymous only of the checkout that bench itself runs from, without the branch: any other is somebody's project.
+    """
     commit = _git("rev-parse", "HEAD")
-    if commit is None:
+    if commit is None or (anonymize and not _is_our_checkout()):
         return None
     status = _git("status", "--porcelain", "--untracked-files=no")
-    return {"commit": commit, "branch": _git("rev-parse", "--abbrev-ref", "HEAD"), "dirty": bool(status)}
+    branch = None if anonymize else _git("rev-parse", "--abbrev-ref", "HEAD")
+    return {"commit": commit, "branch": branch, "dirty": bool(status)}
+
+
+def _is_our_checkout() -> bool:
+    """Whether the working directory's checkout has this package at its root: not one that has it in an environment."""
+    root = _git("rev-parse", "--show-toplevel")
+    return root is not None and Path(bench.__file__).resolve().parent.parent == Path(root).resolve()
 
 
 def page_settings() -> dict[str, Any] | None:

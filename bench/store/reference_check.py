@@ -65,7 +65,7 @@ def _provenance(run: records.Run) -> Iterator[str]:
 
 
 def _commit(run: records.Run) -> Iterator[str]:
-    """An anonymous run names no commit: version and method version are what it was measured by."""
+    """An anonymous run may name no commit: version and method version are what it was measured by."""
     if run.git is None:
         if "--anonymize" not in run.command:
             yield "provenance: no git commit, and the run was not anonymised"

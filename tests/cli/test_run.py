@@ -11,16 +11,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench import records
+from bench import __version__, records
 from bench.cli.run import MAXIMUM_RETRIES
 from bench.runner.campaign import RETRY_PAUSES_S
 from bench.runner.plan import Selection
 from bench.runner.session import Options
+from tests.checkouts import checked_out
 from tests.conftest import Cli
 
 SMALL = {
@@ -116,7 +118,10 @@ def test_a_folder_shows_its_newest_run(small_run: Path, cli: Cli) -> None:
     assert cli("show", str(small_run.parent)).out == cli("show", str(small_run)).out
 
 
-def test_launches_are_told_apart_and_shown_as_one_series(cli: Cli, tmp_path: Path) -> None:
+def test_launches_are_told_apart_and_shown_as_one_series(
+    cli: Cli, tmp_path: Path, require: Callable[[str], str]
+) -> None:
+    checked_out(require("git"), tmp_path)
     out = tmp_path / "launches.jsonl"
     arguments = ["--kernel", "gemm", "--case", SMALL["gemm"], "--precision", "fp32", "--device", "cpu"]
     result = cli("run", *arguments, "--launches", "2", *LIMITS, "--out", str(out), "--anonymize")
@@ -126,6 +131,7 @@ def test_launches_are_told_apart_and_shown_as_one_series(cli: Cli, tmp_path: Pat
     assert len({row.implementation for row in run.measurements}) == 1, "every launch measures the same implementation"
     assert "between launches" in result.out
     assert run.run.host["name"] == "anonymous" and str(tmp_path) not in out.read_text()
+    assert run.run.git is None and run.run.bench_version == __version__, "of the folder nothing, of bench its version"
 
 
 def test_all_shows_the_implementations_side_by_side(cli: Cli, tmp_path: Path) -> None:
