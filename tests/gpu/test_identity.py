@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 
 from bench.devices import nvml
@@ -36,7 +37,10 @@ def test_nvml_finds_the_same_card_by_uuid_and_by_pci_address(nvidia: Device) -> 
     assert by_uuid.found, by_uuid.why
     assert by_uuid.pci_id == nvidia.pci_id
     assert (by_uuid.pci_id or "").startswith("10de:")
-    by_address = nvml.facts(None, pci_address(properties))
+    address = pci_address(properties)
+    if address is None:
+        pytest.skip(f"torch {torch.__version__} does not tell PCI addresses: the UUID is what is left")
+    by_address = nvml.facts(None, address)
     assert by_address.found, by_address.why
     assert by_address.pci_id == by_uuid.pci_id
 

@@ -1,4 +1,7 @@
-"""Ranks on one GPU: a group of one rank over the device's own library, and two ranks that share the card."""
+"""Ranks on one GPU: a group of one rank over the device's own library, and two ranks that share the card.
+
+Slow are those that start processes, and those that start that library: where it hangs, they keep no other test.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +50,7 @@ def built(kernel: Collective, device: Device) -> tuple[Inputs, Call]:
     return inputs, kernel.implementations()["torch"].build(kernel, inputs)
 
 
+@pytest.mark.slow
 def test_every_operation_is_right_on_the_device_and_is_timed(
     nvidia: Device, strict: Backend, together: Together
 ) -> None:
@@ -61,6 +65,7 @@ def test_every_operation_is_right_on_the_device_and_is_timed(
     assert min(timing.samples_s) > 0 and timing.timer == "host"
 
 
+@pytest.mark.slow
 def test_a_group_on_the_device_is_left_and_made_anew(nvidia: Device, strict: Backend, together: Together) -> None:
     for name in ("1", "2"):
         open_group(together, nvidia, name)
