@@ -9,7 +9,6 @@ from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Final
 
-from bench.errors import UnavailableError
 from bench.kernel import DATA, Case, DeviceView, Executed
 from bench.precision import PRECISIONS
 
@@ -255,11 +254,11 @@ def exact_blocks_of_weights(magnitudes: torch.Tensor) -> list[tuple[int, int]]:
 
 
 def needs_onednn() -> None:
-    """UnavailableError where torch was built without oneDNN, whose packed operators an implementation calls."""
+    """NotImplementedError where torch was built without oneDNN, whose packed operators an implementation calls."""
     import torch
 
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch left it unannotated
-        raise UnavailableError("this torch was built without oneDNN")
+        raise NotImplementedError("this torch was built without oneDNN")
 
 
 def int8_matmul_on_fp32(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import UnavailableError
 from bench.kernel import Call, Inputs, implementation
 from kernels.attention.operands import values
 from kernels.attention.shapes import integers
@@ -221,7 +220,8 @@ class _Switched:
 
 
 def _raise_if_refused(inputs: Inputs, backend: str, only: _Switched) -> None:
-    """UnavailableError with torch's own reasons, where its dispatcher would not choose the backend for this case."""
+    """NotImplementedError with torch's own reasons where its dispatcher would not choose the backend for this case: the
+    row is unsupported then, and not failed."""
     import torch
     from torch.nn.attention import SDPBackend
 
@@ -235,6 +235,6 @@ def _raise_if_refused(inputs: Inputs, backend: str, only: _Switched) -> None:
             chosen = torch._fused_sdp_choice(**arguments)
         except RuntimeError as error:
             reasons = "; ".join(str(w.message).split("(Triggered")[0].strip() for w in said)
-            raise UnavailableError(f"torch refuses the backend {backend}: {reasons or error}") from None
+            raise NotImplementedError(f"torch refuses the backend {backend}: {reasons or error}") from None
     if chosen != int(getattr(SDPBackend, backend)):
-        raise UnavailableError(f"torch refuses the backend {backend} for this case at {inputs.precision}")
+        raise NotImplementedError(f"torch refuses the backend {backend} for this case at {inputs.precision}")
