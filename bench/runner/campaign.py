@@ -214,9 +214,11 @@ class _Campaign:
                 break
             self.observer.phase("again", row.reason)
             time.sleep(pause_s)
-            right = [each["implementation"] for each in row.screened if each["status"] == "ok"]
-            request = msgspec.structs.replace(request, implementations=right or request.implementations)
+            right = {each["implementation"] for each in row.screened if each["status"] == "ok"}
+            candidates = [name for name in request.implementations if name in right] or request.implementations
+            request = msgspec.structs.replace(request, implementations=candidates)
             again = self._believed(self._measured(request, item, device), item)
+            again.screened.extend(each for each in row.screened if each["implementation"] not in candidates)
             again.warnings.append(f"measured again: the time before it was {row.status} ({row.reason})")
             row = again
         return row
