@@ -5,6 +5,7 @@ Written for CUDA and ROCm, tested in the interpreter and compiled for GPUs; no f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from bench.kernel import Call, Case, DeviceView, Inputs, implementation
@@ -17,8 +18,10 @@ from kernels.triton_tuning import INTERPRETER, Config, best_config, config, fami
 if TYPE_CHECKING:
     import torch
 
-DOT_PRECISIONS: Final = ("tf32", "bf16", "fp16", "fp8", "int8")
+DOT_PRECISIONS: Final = ("fp64", "tf32", "bf16", "fp16", "fp8", "int8")
 FMA_PRECISIONS: Final = ("fp64", "fp32")
+FP64_TENSOR_CORES: Final = ((8, 0), (9, 0))
+"""Compute capabilities whose tensor cores take FP64, twice as fast as the FP64 units, by way of Triton (from 3.5)."""
 LEAST_TILE: Final = 64 * 64
 """Sums of the smallest program: `chains` is a multiple of it."""
 
@@ -43,6 +46,9 @@ TILES: Final[dict[str, tuple[Tile, ...]]] = {
 TILES["sm_86"] = TILES["sm_89"] = TILES["sm_120"] = TILES["sm_80"]
 TILES["gfx12"] = TILES["gfx11"]
 
+FP64_TILES: Final[tuple[Tile, ...]] = ((64, 64, 128, 4), (128, 64, 128, 8), (64, 64, 128, 8))
+"""mma.sync of FP64, all of it in registers."""
+
 LANES: Final = ((2048, 4), (4096, 4), (4096, 8), (1024, 4))
 """(sums, warps) of a program of multiply-adds: 8 to 32 for each thread, where four to six hide the latency of one."""
 
@@ -50,10 +56,13 @@ LANES: Final = ((2048, 4), (4096, 4), (4096, 8), (1024, 4))
 def dot_reason(case: Case, precision: str, device: DeviceView) -> str:
     """Why `triton-dot` can't run; "" when it can."""
     reason = _reason(case, precision, device)
-    if reason or precision not in ("tf32", "fp8"):
+    if reason or precision not in ("fp64", "tf32", "fp8"):
         return reason
     if precision == "tf32":
         return tf32_reason(device)
+    if precision == "fp64":
+        able = cuda_capability(device) in FP64_TENSOR_CORES
+        return "" if able else "Triton has FP64 tensor cores on compute capability 8.0 and 9.0; triton-fma has the rest"
     if device.vendor == "amd":
         able = device.architecture.startswith(("gfx94", "gfx95", "gfx12"))
     else:
@@ -84,7 +93,11 @@ class GraphicsLoops:
 
         _, length = sizes(inputs.case)
         a, b, y = inputs["a"], inputs["b"], _output(inputs)
-        return triton_loops.dots(a, b, y, length, inputs.precision, _chosen(inputs, a, b, y))
+
+        def build(each: Config) -> Call:
+            return triton_loops.dots(a, b, y, length, inputs.precision, each)
+
+        return build(_chosen("dot", inputs, dot_configs, build))
 
     @implementation("triton-fma", precisions=FMA_PRECISIONS, supports=fma_reason)
     def triton_fma(self, inputs: Inputs) -> Call:
@@ -93,18 +106,27 @@ class GraphicsLoops:
 
         _, length = sizes(inputs.case)
         a, b, y = inputs["a"], inputs["b"], _output(inputs)
-        return triton_loops.multiply_adds(a, b, y, length, _chosen(inputs, a, b, y))
+
+        def build(each: Config) -> Call:
+            return triton_loops.multiply_adds(a, b, y, length, each)
+
+        return build(_chosen("fma", inputs, fma_configs, build))
 
 
-def configs(precision: str, chains: int, device: DeviceView) -> list[Config]:
-    """The ways to lay the work over programs that divide `chains`, likely best first."""
-    if precision in FMA_PRECISIONS:
-        lanes = [config(warps, 1, sums=sums) for sums, warps in LANES if chains % sums == 0]
-        return lanes[:1] if device.type == "cpu" else lanes
+def fma_configs(precision: str, chains: int, device: DeviceView) -> list[Config]:
+    """The ways to lay multiply-adds over programs that divide `chains`, likely best first."""
+    lanes = [config(warps, 1, sums=sums) for sums, warps in LANES if chains % sums == 0]
+    return lanes[:1] if device.type == "cpu" else lanes
+
+
+def dot_configs(precision: str, chains: int, device: DeviceView) -> list[Config]:
+    """The same for products of tiles."""
     element_bytes = PRECISIONS[precision].bits // 8
     name = family(device)
     # Triton has no tcgen05 product of integers: sm_100 runs them by mma.sync.
     tiles = TILES["sm_80" if name == "sm_100" and precision == "int8" else name]
+    if precision == "fp64" and name != INTERPRETER:
+        tiles = FP64_TILES
     return [
         config(warps, 1, rows=rows, columns=columns, depth=depth_bytes // element_bytes)
         for rows, columns, depth_bytes, warps in tiles
@@ -112,19 +134,18 @@ def configs(precision: str, chains: int, device: DeviceView) -> list[Config]:
     ]
 
 
-def _chosen(inputs: Inputs, a: torch.Tensor, b: torch.Tensor, y: torch.Tensor) -> Config:
+def _chosen(
+    name: str,
+    inputs: Inputs,
+    configs: Callable[[str, int, DeviceView], list[Config]],
+    build: Callable[[Config], Call],
+) -> Config:
     from kernels.peak import triton_loops
 
     chains, length = sizes(inputs.case)
-    precision = inputs.precision
-
-    def build(each: Config) -> Call:
-        if precision in FMA_PRECISIONS:
-            return triton_loops.multiply_adds(a, b, y, length, each)
-        return triton_loops.dots(a, b, y, length, precision, each)
-
-    key = f"peak {precision} {chains}x{length}"
-    return best_config(key, configs(precision, chains, inputs.device), build, inputs.device, triton_loops)
+    found = configs(inputs.precision, chains, inputs.device)
+    key = f"peak {name} {inputs.precision} {chains}x{length}"
+    return best_config(key, found, build, inputs.device, triton_loops)
 
 
 def _output(inputs: Inputs) -> torch.Tensor:

@@ -87,7 +87,7 @@ def _multiply_adds(a: tl.tensor, b: tl.tensor, out: tl.tensor, steps: tl.tensor,
 
 def dots(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, length: int, precision: str, config: Config) -> Call:
     """A call that fills `out` (chains / 16, 16) with sums of `length` products by tl.dot, and returns it."""
-    accumulator = tl.int32 if precision == "int8" else tl.float32
+    accumulator = {"int8": tl.int32, "fp64": tl.float64}.get(precision, tl.float32)
     grid = (out.numel() // (config["rows"] * config["columns"]),)
     steps, together = length // config["depth"], gcd(length, FP8_TOGETHER) // config["depth"]
     kind = {"accumulator": accumulator, "tf32": precision == "tf32", "fp8": precision == "fp8"}

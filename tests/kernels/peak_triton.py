@@ -1,8 +1,8 @@
 """Runs or compiles peak's Triton loops in a process of its own, for test_peak.py; prints one line of JSON.
 
-`interpret PRECISION…`, under TRITON_INTERPRET=1: precision → whether every sum is right, FP8 summed as Hopper's units
-do. `compile JSON`, a list of [architecture, precision]: the first candidate of each compiled for a GPU that is not
-here, and the lines of its machine-level text that multiply.
+`interpret NAME PRECISION…`, under TRITON_INTERPRET=1: precision → whether every sum of the implementation is right, FP8
+summed as Hopper's units do. `compile JSON`, a list of [implementation, architecture, precision]: the first candidate of
+each compiled for a GPU that is not here, and the lines of its machine-level text that multiply.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.kernel import DeviceView
 from kernels.peak import Peak
-from kernels.peak.graphics import FMA_PRECISIONS, configs
+from kernels.peak.graphics import dot_configs, fma_configs
 from kernels.peak.shapes import GPU_CHAINS
 
 MULTIPLYING = ("mma", "fma")
@@ -22,7 +22,7 @@ LENGTHS = {"fp8": 2**15}  # twice what stops a sum that the units keep to themse
 HOPPER_FP8 = (32, 13)  # products of an instruction, bits below the largest of them and the sum so far
 
 
-def interpret(precisions: list[str]) -> dict[str, bool]:
+def interpret(name: str, precisions: list[str]) -> dict[str, bool]:
     # A script's own folder is where it imports from, and the installed package is what it tests.
     import torch
     from checks import made, output_of
@@ -33,7 +33,6 @@ def interpret(precisions: list[str]) -> dict[str, bool]:
     answers = {}
     for precision in precisions:
         inputs = made(Peak(), {"chains": 12288, "length": LENGTHS.get(precision, 2048)}, precision)
-        name = "triton-fma" if precision in FMA_PRECISIONS else "triton-dot"
         answers[precision] = torch.equal(output_of(Peak(), inputs, name).double(), Peak().reference(inputs))
     return answers
 
@@ -66,7 +65,7 @@ def sum_fp8_as_hopper() -> None:
     InterpreterBuilder.create_dot = create_dot
 
 
-def compiled(architecture: str, precision: str) -> list[str]:
+def compiled(name: str, architecture: str, precision: str) -> list[str]:
     import triton.language as tl
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource, compile
@@ -77,12 +76,12 @@ def compiled(architecture: str, precision: str) -> list[str]:
     number = 0 if amd else int(architecture.removeprefix("sm_"))
     vendor = "amd" if amd else "nvidia"
     view = DeviceView("cuda", "cuda:0", vendor=vendor, architecture=architecture, capability=divmod(number, 10))
-    chosen = configs(precision, GPU_CHAINS, view)[0]
+    chosen = (fma_configs if name == "triton-fma" else dot_configs)(precision, GPU_CHAINS, view)[0]
     constants: dict[str, object] = dict(chosen.constants)
     kernel = triton_loops._multiply_adds
-    if precision not in FMA_PRECISIONS:
+    if name == "triton-dot":
         kernel = triton_loops._dots
-        constants |= {"accumulator": tl.int32 if precision == "int8" else tl.float32}
+        constants |= {"accumulator": {"int8": tl.int32, "fp64": tl.float64}.get(precision, tl.float32)}
         constants |= {"tf32": precision == "tf32", "fp8": precision == "fp8"}
     element = ELEMENTS.get(precision, precision)
     out = {"fp64": "fp64", "int8": "i32"}.get(precision, "fp32")
@@ -101,6 +100,6 @@ def compiled(architecture: str, precision: str) -> list[str]:
 
 if __name__ == "__main__":
     if sys.argv[1] == "interpret":
-        print(json.dumps(interpret(sys.argv[2:])))
+        print(json.dumps(interpret(sys.argv[2], sys.argv[3:])))
     else:
         print(json.dumps([compiled(*pair) for pair in json.loads(sys.argv[2])]))

@@ -22,7 +22,7 @@ import torch
 from bench.errors import UsageError
 from bench.kernel import SUITES, DeviceView, Inputs, Role
 from kernels.peak import Peak, compiled
-from kernels.peak.graphics import LEAST_TILE, configs
+from kernels.peak.graphics import DOT_PRECISIONS, FMA_PRECISIONS, LEAST_TILE, dot_configs, fma_configs
 from kernels.peak.processor import ANYWHERE, PROCESSOR_LOOPS, Pool, placement
 from kernels.peak.shapes import BLOCK_CHAINS, GPU_CHAINS, LENGTH_MOST, LENGTH_STEP
 from kernels.peak.units import UNITS
@@ -440,16 +440,18 @@ def test_a_wrong_case_names_what_is_wrong(text: str, message: str) -> None:
 # --- Triton -------------------------------------------------------------------------------------------------------
 
 INSTRUCTIONS = {
-    ("sm_80", "fp16"): "mma.sync",
-    ("sm_80", "int8"): "mma.sync",
-    ("sm_90", "bf16"): "wgmma.mma_async",
-    ("sm_90", "tf32"): "wgmma.mma_async",
-    ("sm_90", "fp8"): "wgmma.mma_async",
-    ("sm_90", "fp32"): "fma.rn.f32",
-    ("sm_90", "fp64"): "fma.rn.f64",
-    ("sm_100", "fp16"): "tcgen05.mma",
-    ("gfx942", "fp16"): "v_mfma",
-    ("gfx942", "int8"): "v_mfma",
+    ("triton-dot", "sm_80", "fp16"): "mma.sync",
+    ("triton-dot", "sm_80", "int8"): "mma.sync",
+    ("triton-dot", "sm_90", "bf16"): "wgmma.mma_async",
+    ("triton-dot", "sm_90", "tf32"): "wgmma.mma_async",
+    ("triton-dot", "sm_90", "fp8"): "wgmma.mma_async",
+    ("triton-dot", "sm_100", "fp16"): "tcgen05.mma",
+    ("triton-dot", "gfx942", "fp16"): "v_mfma",
+    ("triton-dot", "gfx942", "int8"): "v_mfma",
+    ("triton-dot", "sm_80", "fp64"): "mma.sync",
+    ("triton-dot", "sm_90", "fp64"): "mma.sync",
+    ("triton-fma", "sm_90", "fp32"): "fma.rn.f32",
+    ("triton-fma", "sm_90", "fp64"): "fma.rn.f64",
 }
 
 
@@ -475,9 +477,12 @@ def apart(absent: Absent, checkout: Path) -> Callable[..., Any]:
 
 
 @pytest.mark.slow
-def test_tritons_loops_are_exact_in_the_interpreter(apart: Callable[..., Any]) -> None:
-    answers = apart("interpret", *Peak.precisions, interpret="1")
-    assert answers == dict.fromkeys(Peak.precisions, True)
+@pytest.mark.parametrize(("name", "precisions"), [("triton-dot", DOT_PRECISIONS), ("triton-fma", FMA_PRECISIONS)])
+def test_tritons_loops_are_exact_in_the_interpreter(
+    apart: Callable[..., Any], name: str, precisions: tuple[str, ...]
+) -> None:
+    answers = apart("interpret", name, *precisions, interpret="1")
+    assert answers == dict.fromkeys(precisions, True)
 
 
 @pytest.mark.slow
@@ -490,12 +495,16 @@ def test_tritons_loops_compile_for_gpus_that_are_not_here_and_use_their_units(ap
 @pytest.mark.parametrize("device", [H100, MI300X, replace(H100, capability=(8, 0)), replace(H100, capability=(12, 0))])
 @pytest.mark.parametrize("precision", Peak.precisions)
 def test_a_gpus_case_has_a_layout_for_every_precision(precision: str, device: DeviceView) -> None:
-    found = configs(precision, 132 * GPU_CHAINS, device)
-    assert found
-    for each in found:
-        sums = each["sums"] if precision in ("fp64", "fp32") else each["rows"] * each["columns"]
-        assert (132 * GPU_CHAINS) % sums == 0
-        assert precision in ("fp64", "fp32") or LENGTH_STEP % each["depth"] == 0
+    chains = 132 * GPU_CHAINS
+    if precision in FMA_PRECISIONS:
+        found = fma_configs(precision, chains, device)
+        assert found
+        assert all(chains % each["sums"] == 0 for each in found)
+    if precision in DOT_PRECISIONS:
+        found = dot_configs(precision, chains, device)
+        assert found
+        assert all(chains % (each["rows"] * each["columns"]) == 0 for each in found)
+        assert all(LENGTH_STEP % each["depth"] == 0 for each in found)
 
 
 def test_what_a_gpu_lacks_is_said() -> None:
@@ -506,6 +515,8 @@ def test_what_a_gpu_lacks_is_said() -> None:
     if importlib.util.find_spec("triton") is not None:
         assert "8.9" in reason(Peak(), "triton-dot", case, "fp8", ampere)
         assert reason(Peak(), "triton-dot", case, "tf32", MI300X)
+        assert "triton-fma" in reason(Peak(), "triton-dot", case, "fp64", MI300X)
+        assert reason(Peak(), "triton-dot", case, "fp64", H100) == ""
         assert "multiple" in reason(Peak(), "triton-dot", {"chains": BLOCK_CHAINS}, "fp16", H100)
         assert reason(Peak(), "triton-dot", case, "int8", H100) == ""
 
