@@ -241,12 +241,13 @@ def _abandon_capture(graph: object, pool: object, device_index: int) -> None:
     """
     import torch
 
-    _abandoned.append(graph)
     allocator: Any = torch._C
-    # The first refuses where torch had come so far by itself; then the pool is the graph's to release.
-    with suppress(RuntimeError):
+    try:
         allocator._cuda_endAllocateToPool(device_index, pool)
-        allocator._cuda_releasePool(device_index, pool)
+    except RuntimeError:  # torch had come so far by itself: the pool is the graph's to release
+        return
+    allocator._cuda_releasePool(device_index, pool)
+    _abandoned.append(graph)
 
 
 @cache

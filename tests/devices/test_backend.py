@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.devices.backend import CudaBackend
+from bench.devices.backend import CudaBackend, _abandoned
 from bench.records import Device, Units
 
 BEFORE = SimpleNamespace(name="before", device_index=0, wait_stream=lambda other: None)
@@ -100,10 +100,12 @@ def test_a_broken_capture_leaves_stream_and_allocator_as_they_were(
     played: Played, card: CudaBackend, end_fails: bool
 ) -> None:
     played.end_fails = end_fails
+    kept = len(_abandoned)
     with pytest.raises(ValueError, match="reads a result"):
         card.capture(fails_in_capture(played, ValueError("reads a result")))
     assert (played.current, played.capturing) == (BEFORE, [])
     assert played.released == ([POOL] if end_fails else []), "a capture that torch ended releases its own pool"
+    assert len(_abandoned) - kept == end_fails, "with its graph, which holds the pool as long as it lives"
 
 
 def test_a_capture_that_only_its_end_refuses_says_so_and_is_mended(played: Played, card: CudaBackend) -> None:
