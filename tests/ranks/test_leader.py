@@ -11,7 +11,7 @@ import pytest
 from bench import records
 from bench.errors import UnavailableError
 from bench.report import many
-from bench.runner.ranks.board import Board, Done, Hello, Ready, State
+from bench.runner.ranks.board import Board, Done, Ended, Hello, Ready, State
 from bench.runner.ranks.leader import Fate, Leader
 from bench.runner.ranks.merge import merged, shared_devices, write
 from bench.store.temporary import beside
@@ -121,6 +121,19 @@ def test_who_never_came_is_given_up_and_the_others_go_on() -> None:
     assert ranks.board.has("go", 0)
     fate = ranks.leader.ranks[2].fate
     assert fate is not None and fate.status == "timeout" and "never came" in fate.reason
+
+
+def test_whose_process_ended_before_it_said_a_word_is_not_waited_for() -> None:
+    ranks = Ranks(4)
+    ranks.board.post("ended", Ended(exit_codes={2: -9, 1: 0, 3: 3}))
+    ranks.come(0, 1)
+    assert ranks.board.has("open"), "rank 1 had come before it ended"
+    ranks.ready(0, 1)
+    assert ranks.board.has("go", 0)
+    ends = {number: each.fate for number, each in ranks.leader.ranks.items() if each.fate}
+    assert {(number, fate.status) for number, fate in ends.items()} == {(2, "crashed"), (3, "crashed")}
+    assert "before it said a word: SIGKILL" in ends[2].reason and "exit code 3" in ends[3].reason
+    assert ranks.board.read("lost", str, 2) == ends[2].reason
 
 
 def test_who_falls_silent_is_given_up() -> None:

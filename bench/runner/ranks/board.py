@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import zlib
 from collections.abc import Iterator, Sequence
@@ -74,6 +75,13 @@ class Over(msgspec.Struct, kw_only=True):
     """Of the whole run."""
 
 
+class Ended(msgspec.Struct, kw_only=True):
+    """The ranks whose processes have ended, by a launcher of ours, whose children they are; note `ended`."""
+
+    exit_codes: dict[int, int]
+    """Rank → its process's exit code; that of a signal is negative."""
+
+
 class State(msgspec.Struct, kw_only=True, array_like=True):
     """A rank's pulse, renewed every second; note `state`."""
 
@@ -118,6 +126,19 @@ class Board:
         with _lost():
             found = self._store.multi_get([_key(name, rank) for rank in ranks])
         return [_decoded(data, kind) for data in found]
+
+
+def fallen(board: Board) -> dict[int, str]:
+    """Rank → how its process ended, of those that our launcher knows to have ended and that never said hello."""
+    ended = board.read("ended", Ended)
+    if ended is None:
+        return {}
+    # Only now it is asked who said hello: whoever ended before that look had said it by then, or never will.
+    return {
+        rank: f"its process ended before it said a word: {_how(code)}"
+        for rank, code in ended.exit_codes.items()
+        if not board.has("hello", rank)
+    }
 
 
 def connect(place: Place, patience_s: float) -> Board:
@@ -201,6 +222,14 @@ def _lost() -> Iterator[None]:
         yield
     except RuntimeError as error:  # torch's DistError and all below it
         raise BoardLost(str(error).strip().split("\n")[0][:200]) from error
+
+
+def _how(exit_code: int) -> str:
+    if exit_code >= 0:
+        return f"exit code {exit_code}"
+    with contextlib.suppress(ValueError):  # a real-time signal has no name
+        return signal.Signals(-exit_code).name
+    return f"signal {-exit_code}"
 
 
 def _key(name: str, rank: int | None) -> str:

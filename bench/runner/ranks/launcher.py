@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Final
 
 from bench.errors import UnavailableError
-from bench.runner.ranks.board import Board, Over, open_store
+from bench.runner.ranks.board import Board, Ended, Over, open_store
 from bench.runner.ranks.place import Place, variables
 
 LOOPBACK: Final = "127.0.0.1"
@@ -109,8 +109,13 @@ class _Ranks:
             each.terminate()
 
     def wait(self, board: Board) -> None:
-        """Until every rank has ended; those that stay too long are killed."""
+        """Until every rank has ended, which the others are told of each; those that stay too long are killed."""
+        told = 0
         while alive := [each for each in self._processes if each.poll() is None]:
+            ended = {rank: each.returncode for rank, each in enumerate(self._processes) if each.returncode is not None}
+            if len(ended) > told:
+                board.post("ended", Ended(exit_codes=ended))
+                told = len(ended)
             if len(alive) < len(self._processes) and self.over(board) is not None:
                 self._end_within_limit()
             if time.monotonic() > self._kill_at:

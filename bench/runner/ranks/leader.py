@@ -16,7 +16,7 @@ from typing import Final
 import psutil
 
 from bench import records
-from bench.runner.ranks.board import Board, Done, Hello, Ready, Seat, State
+from bench.runner.ranks.board import Board, Done, Hello, Ready, Seat, State, fallen
 
 POLL_S: Final = 0.2
 """How often the leader looks at the board, with a hundred ranks or fewer; with more as much less often (ours)."""
@@ -115,6 +115,9 @@ class Leader:
     def _gather(self) -> None:
         """Wait for everybody, no longer than the limit; then tell each who is on its node."""
         now = self._clock()
+        for rank, reason in fallen(self._board).items():
+            if self.ranks[rank].fate is None:
+                self._lose(self.ranks[rank], Fate("crashed", reason))
         for each in self.ranks.values():
             if each.hello is None and (hello := self._board.read("hello", Hello, each.rank)) is not None:
                 each.hello, each.heard, each.moved = hello, now, now

@@ -19,7 +19,7 @@ from bench import records
 from bench.devices.cores import affinity
 from bench.errors import UnavailableError
 from bench.runner import host
-from bench.runner.ranks.board import Board, BoardLost, Done, Hello, Over, Ready, Seat, State
+from bench.runner.ranks.board import Board, BoardLost, Done, Hello, Over, Ready, Seat, State, fallen
 from bench.runner.ranks.leader import Alive, Fate, Heard, Leader, LeaderThread, process_of
 from bench.runner.ranks.place import Place
 
@@ -243,12 +243,14 @@ class Member:
             self._leader_state, self._leader_heard = state, time.monotonic()
         hello = self._board.read("hello", Hello, self._leader)
         alive = self._alive(hello) if hello is not None else None
-        gone = alive is not None and not alive()
+        gone = "its process ended without a word: killed?" if alive is not None and not alive() else ""
+        if hello is None:
+            gone = fallen(self._board).get(self._leader, "")
         if not gone and time.monotonic() - self._leader_heard <= self._limit_s:
             return
         if self._board.has("final"):
             return  # it has done its work and gone
-        reason = "its process ended without a word: killed?" if gone else f"nothing heard of it in {self._limit_s:g} s"
+        reason = gone or f"nothing heard of it in {self._limit_s:g} s"
         self._lost[self._leader] = Fate("crashed" if gone else "timeout", reason)
         self._leader += 1
         self._leader_state, self._leader_heard = State(), time.monotonic()
