@@ -13,7 +13,10 @@ from bench.records import Device
 GPUS = ("cuda", "xpu", "mps")
 
 
-FIRST = ("test_identity.py", "test_timers.py", "test_faults.py", "test_command_line.py", "test_answers.py")
+FIRST = (
+    *("test_identity.py", "test_timers.py", "test_telemetry.py", "test_faults.py"),
+    *("test_command_line.py", "test_answers.py"),
+)
 """Files in the order of what their seconds tell: a lease may end before the suite does."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from statistics import median
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from bench.devices import Backend, view
 from bench.kernel import Call, Inputs
 from bench.records import Device
 from bench.timing import CachePlan, compare, measure, plan_cache, prepare
+from bench.timing.cache import flusher
+from bench.timing.timers import EventTimer, GraphTimer
 
 BUDGET_S = 2.0
 
@@ -73,6 +76,36 @@ def test_a_long_call_is_timed_by_plain_events(gpu: Device, strict: Backend) -> N
     if timing.to_time().median_s < 1e-3:
         pytest.skip("this GPU does 8192³ in under a millisecond")
     assert timing.timer == "event"
+
+
+def test_a_graph_and_events_agree_on_a_call_that_both_can_time(gpu: Device, strict: Backend) -> None:
+    if not strict.supports_graphs:
+        pytest.skip(f"{gpu.device} has no graphs in this backend")
+    with torch.inference_mode():
+        _, call = gemm(gpu, 2048)
+        events = measure([call], strict, plan=CachePlan("warm"), capturable=False, budget_s=BUDGET_S)
+        graph = GraphTimer([call], strict, events.to_time().median_s)
+        seconds = median(graph.sample(20))
+    assert 0.7 < seconds / events.to_time().median_s < 1.3
+
+
+def test_a_busy_stream_keeps_the_host_ahead(gpu: Device, strict: Backend) -> None:
+    if not strict.can_sleep:
+        pytest.skip(f"{gpu.device} has no sleep in this backend")
+    with torch.inference_mode():
+        _, call = gemm(gpu, 2048)
+        for prepare in (flush_of(gpu), lambda: strict.busy_sleep(2e-4)):
+            EventTimer([call], strict, prepare).sample(10)
+            timer = EventTimer([call], strict, prepare, busy=True)
+            timer.sample(50)
+            assert timer.behind_share <= 0.1
+
+
+def flush_of(device: Device) -> Call:
+    """The flush of a cold plan."""
+    found = flusher(CachePlan("cold", flush_bytes=2**28), device.device)
+    assert found is not None
+    return found
 
 
 def test_a_cold_cache_is_slower_than_a_warm_one(gpu: Device, strict: Backend) -> None:
