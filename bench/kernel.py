@@ -298,7 +298,7 @@ class Kernel(ABC):
 
     def tolerance(self, case: Case, precision: str, accumulate: str, output: str) -> float:
         """Largest relative error allowed; `output` names the output's own precision. See `bench.precision`."""
-        return precisions.tolerance(output, accumulate, self.reduction_length(case))
+        return precisions.tolerance(output, accumulate, self.reduction_length(case), precision=precision)
 
     def input_bytes(self, case: Case, precision: str) -> int:
         """Bytes of one copy of the inputs: what rotating them against the cache costs."""

@@ -72,3 +72,21 @@ def test_the_tolerance_passes_rounded_sums_and_catches_the_next_coarser_precisio
     assert error(accumulated.to(STORED[name])) <= allowed
     coarser = {"fp64": torch.float32, "fp32": torch.float16, "fp16": torch.float8_e4m3fn, "bf16": torch.float8_e4m3fn}
     assert error(accumulated.to(coarser[name])) > allowed
+
+
+@pytest.mark.parametrize("at_once", [8, 4])  # Hopper's tensor cores, Ampere's
+@pytest.mark.parametrize("k", [384, 16384])
+def test_the_tolerance_at_tf32_passes_sums_that_are_cut_off_and_catches_bf16(k: int, at_once: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(200, k, generator=generator).half().double() for _ in range(2))  # as many bits as TF32
+    reference = (a * b).sum(1)
+    total = torch.zeros(200, dtype=torch.float64)
+    for part in (a * b).split(at_once, dim=1):
+        exact = total + part.sum(1)
+        rounded = exact.float()
+        too_far = rounded.double().abs() > exact.abs()
+        total = torch.where(too_far, torch.nextafter(rounded, torch.zeros(())), rounded).double()
+    allowed = tolerance("fp32", "fp32", k, precision="tf32")
+    assert float((total - reference).norm() / reference.norm()) <= allowed
+    coarser = (a.bfloat16().double() * b.bfloat16().double()).sum(1)
+    assert float((coarser - reference).norm() / reference.norm()) > allowed
