@@ -6,12 +6,10 @@ in the page's content policy, so that nothing else can run.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,21 +25,18 @@ from bench.report.history import (
     suspicion_words,
     time_words,
 )
+from bench.report.templating import environment, frame
 from bench.store.index import printable
 
 if TYPE_CHECKING:
     import jinja2
 
-TEMPLATES: Final = "templates"
 INDEX: Final = "index.html"
 SERIES_FOLDER: Final = "series"
 SPARK_VALUES: Final = 60
 """Newest values that the list's small line shows."""
 Classes = Mapping[str, Mapping[str, str]]
 NO_CLASSES: Final[Classes] = {}
-MISSING: Final = (
-    "--format html: needs Jinja2, which the extra `report` brings: python -m pip install 'suanli-bench[report]'"
-)
 
 
 @dataclass(frozen=True)
@@ -67,10 +62,9 @@ def write_file(histories: Sequence[History], path: Path, classes: Classes = NO_C
 
     Raises UnavailableError where it can't be written or Jinja2 is absent.
     """
-    environment = _environment()
+    template = _environment().get_template("history_page.html.j2")
     rows = [row_of(one) for one in histories]
     sections = zip(rows, (view_of(one, classes) for one in histories), strict=True)
-    template = environment.get_template("history_page.html.j2")
     _write(path, template.render(rows=rows, sections=sections, **_frame()))
 
 
@@ -79,8 +73,7 @@ def write_folder(histories: Iterable[History], folder: Path, classes: Classes = 
 
     Raises UnavailableError where it can't be written or Jinja2 is absent.
     """
-    environment = _environment()
-    page = environment.get_template("history_series.html.j2")
+    page = _environment().get_template("history_series.html.j2")
     rows = []
     for one in histories:
         row = row_of(one)
@@ -88,7 +81,7 @@ def write_folder(histories: Iterable[History], folder: Path, classes: Classes = 
         _write(
             folder / SERIES_FOLDER / f"{row.anchor}.html", page.render(row=row, view=view_of(one, classes), **_frame())
         )
-    index = environment.get_template("history_index.html.j2")
+    index = _environment().get_template("history_index.html.j2")
     _write(folder / INDEX, index.render(rows=rows, folder=SERIES_FOLDER, **_frame()))
 
 
@@ -153,38 +146,12 @@ def anchor_of(one: History) -> str:
 
 
 @cache
-def _frame() -> dict[str, Any]:
-    """Script, style and the policy that allows these two alone."""
-    from markupsafe import Markup
-
-    texts = {kind: (files("bench.report") / TEMPLATES / f"history.{kind}").read_text("utf-8") for kind in ("css", "js")}
-    hashes = {kind: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for kind, text in texts.items()}
-    policy = f"default-src 'none'; style-src 'sha256-{hashes['css']}'; script-src 'sha256-{hashes['js']}'"
-    # Our own files, never what a run file says.
-    return {"style": Markup(texts["css"]), "script": Markup(texts["js"]), "policy": f"{policy}; base-uri 'none'"}
-
-
 def _environment() -> jinja2.Environment:
-    try:
-        import jinja2  # noqa: F401  # whether it is here, before anything is drawn
-    except ImportError as error:
-        raise UnavailableError(MISSING) from error
-    return _loaded()
+    return environment()
 
 
-@cache
-def _loaded() -> jinja2.Environment:
-    """One for all pages: it keeps the templates compiled."""
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("bench.report", TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+def _frame() -> Mapping[str, Any]:
+    return frame("history.js", "history.css")
 
 
 def _write(path: Path, text: str) -> None:

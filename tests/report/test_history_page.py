@@ -154,6 +154,7 @@ def test_a_class_shows_what_it_is_made_of(tmp_path: Path) -> None:
 
 
 def test_where_jinja2_is_absent_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    history_page._environment.cache_clear()
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(UnavailableError, match=r"suanli-bench\[report\]"):
         history_page.write_file([stepped()], tmp_path / "page.html")

@@ -7,6 +7,7 @@ import re
 import string
 import sys
 from html.parser import HTMLParser
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -157,7 +158,7 @@ def test_both_languages_are_complete_and_take_the_same_values() -> None:
         assert fields[0] == fields[1], key
         assert ZH[key].strip() and words.strip()
     for name in ("report", "report_base", "fleet", "fleet_section"):
-        template = (report_page.files("bench.report") / "templates" / f"{name}.html.j2").read_text("utf-8")
+        template = (files("bench.report") / "templates" / f"{name}.html.j2").read_text("utf-8")
         for key in re.findall(r'(?:t|say)\("([\w. ]+)"[,)]', template):
             assert key in EN, key
 

@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from html import escape
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 import bench
 from bench.analysis.fleet import Fleet
 from bench.analysis.report_view import ReportView
-from bench.errors import UnavailableError
 from bench.report.charts.svg import printable
 from bench.report.page import evidence, fleet, sections
 from bench.report.page.wording import Defaults
 from bench.report.report_words import CATALOGUE, LANGUAGES, say
+from bench.report.templating import environment, frame
 
 if TYPE_CHECKING:
     import jinja2
     from markupsafe import Markup
 
-TEMPLATES: Final = "templates"
 SHORT: Final = 120
 """Characters of a name in tables and lists; the evidence and the run's own card have all of it."""
 ADDRESS: Final = re.compile(r"\b(?:https?://)?(?:[\w-]+\.)+(?:com|org|net|io|cn|eu)/[\w./@%~+#?&=-]*[\w/]")
 """A web address inside a rating's source, with or without its scheme; never any other scheme."""
 COMMIT: Final = re.compile(r"^(https://github\.com/[\w.-]+/[\w.-]+)@([0-9a-f]{7,40})$")
 """How sources name a repository at a commit."""
-MISSING: Final = "a page needs Jinja2, which the extra `report` brings: python -m pip install 'suanli-bench[report]'"
 SCRIPT_ESCAPES: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -88,7 +83,7 @@ def _rendered(
             data=_markup(embedded({"words": CATALOGUE, **data})),
             t=_translated(language),
             say=lambda key: say(key, language),
-            **_frame(),
+            **frame("report.js", "report.css", "report_chart.css", "report_chart_fleet.css"),
         )
     )
 
@@ -139,31 +134,5 @@ def _markup(text: str) -> Markup:
 
 
 @cache
-def _frame() -> dict[str, Any]:
-    """Script, style and the policy that allows these two alone."""
-    folder = files("bench.report") / TEMPLATES
-    script = (folder / "report.js").read_text("utf-8")
-    styles = ("report.css", "report_chart.css", "report_chart_fleet.css")
-    style = "".join((folder / name).read_text("utf-8") for name in styles)
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
-    policy = f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; base-uri 'none'"
-    return {"style": _markup(style), "script": _markup(script), "policy": f"{policy}; form-action 'none'"}
-
-
-@cache
 def _environment() -> jinja2.Environment:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise UnavailableError(MISSING) from error
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("bench.report", TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["linked"] = linked
-    environment.filters["short"] = _short
-    return environment
+    return environment(linked=linked, short=_short)
