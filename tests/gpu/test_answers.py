@@ -11,6 +11,7 @@ from bench.kernel import Inputs, Kernel
 from bench.precision import PRECISIONS
 from bench.records import Device
 from bench.timing import compare, prepare
+from kernels import triton_tuning
 
 CASES = {
     # Small, with sizes that alignment rules like and some that they don't.
@@ -44,6 +45,16 @@ COMBINATIONS = [
     for implementation, found in plugins.load().implementations(kernel).items()
     for precision in found.precisions
 ]
+
+
+@pytest.fixture(autouse=True)
+def first_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Triton's kernels with the first tile sizes that work: to compile and race all of them is what a run is for, and
+    here would take ten minutes. What is chosen in no time is not kept on disk."""
+    monkeypatch.setattr(triton_tuning, "LIMIT_S", 0.0)
+    monkeypatch.setattr(triton_tuning, "compile_ahead", lambda configs, build: None)
+    monkeypatch.setattr(triton_tuning, "_race", lambda calls: dict.fromkeys(calls, 0.0))
+    monkeypatch.setattr(triton_tuning, "_chosen", {})
 
 
 def make_inputs(kernel: Kernel, text: str, precision: str, device: Device) -> Inputs:
