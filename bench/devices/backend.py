@@ -137,7 +137,11 @@ class Backend:
 
     def _events_work(self) -> bool:
         """Events that can be made, recorded and read: some backends have the class but not the clock."""
+        import torch
+
         try:
+            # torch.accelerator.synchronize does nothing for a type of which torch has seen no tensor yet.
+            torch.empty(1, device=self.torch_device)
             start, end = self._new_event(), self._new_event()
             start.record()
             end.record()
