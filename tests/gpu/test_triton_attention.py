@@ -30,6 +30,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "precision"), NAMES)
 @pytest.mark.parametrize("text", CASES)
 def test_every_block_size_that_compiles_is_right(
