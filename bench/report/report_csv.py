@@ -21,6 +21,7 @@ from bench.analysis.report_view import (
     unit_of,
 )
 from bench.report.charts.svg import printable
+from bench.report.report_row import figures
 
 COLUMNS: Final = (
     *("device", "device_name", "run", "run_id", "host", "rank", "label", "kernel", "case", "precision", "accumulate"),
@@ -91,11 +92,11 @@ def _rating(device: DeviceView, key: str) -> dict[str, Any]:
 
 
 def _row(row: Row, device: DeviceView) -> dict[str, Any]:
-    one, evidence, price = row.series, row.evidence, device.price_per_hour
+    per_s, evidence, price = row.series.value, row.evidence, device.price_per_hour
     return {
+        **figures(row),
         "host": evidence.host,
         "rank": evidence.rank,
-        "label": row.label,
         "kernel": evidence.kernel,
         "case": ",".join(f"{name}={value}" for name, value in evidence.case.items()),
         "precision": evidence.precision,
@@ -104,19 +105,7 @@ def _row(row: Row, device: DeviceView) -> dict[str, Any]:
         "mode": evidence.mode,
         "data": evidence.data,
         "cache": evidence.cache,
-        "status": one.status,
-        "reason": one.reason,
-        "ranked": row.ranked,
-        "excluded": row.excluded,
-        "unit": one.unit,
-        "value_per_s": one.value,
-        "low_per_s": one.low,
-        "high_per_s": one.high,
-        "spread": one.spread,
-        "launches": len(one.rows),
-        "rated_per_s": one.rated,
-        "utilization": one.utilization,
-        "work_per_money": one.value * SECONDS_PER_HOUR / price if one.value and price and row.ranked else None,
+        "work_per_money": per_s * SECONDS_PER_HOUR / price if per_s and price and row.ranked else None,
         **_losses(row),
         **_evidence(row),
     }

@@ -22,6 +22,7 @@ from bench.analysis.report_view import (
     unit_of,
 )
 from bench.analysis.roofline import Ceilings
+from bench.report.report_row import figures
 
 SCHEMA: Final = 1
 """Raised when a key changes its meaning or goes; new keys may come without."""
@@ -109,25 +110,12 @@ def _headline(one: Headline, view: ReportView) -> dict[str, Any]:
 
 
 def _row(row: Row) -> dict[str, Any]:
-    one = row.series
     evidence = msgspec.to_builtins(row.evidence)
     del evidence["samples_s"]  # its quantiles are enough, the run file has them all
     return {
         "key": row.key,
         "device": row.device,
-        "label": row.label,
-        "unit": one.unit,
-        "status": one.status,
-        "reason": one.reason,
-        "ranked": row.ranked,
-        "excluded": row.excluded,
-        "value_per_s": one.value,
-        "low_per_s": one.low,
-        "high_per_s": one.high,
-        "spread": one.spread,
-        "launches": len(one.rows),
-        "rated_per_s": one.rated,
-        "utilization": one.utilization,
+        **figures(row),
         "losses": None if row.losses is None else [msgspec.to_builtins(loss) for loss in row.losses],
         "operations_per_j": operations_per_j(row),
         "quantiles_s": list(row.quantiles_s),
