@@ -34,6 +34,9 @@ CASES = {
         "batch=2,heads=128,kv_heads=1,q_len=1,kv_len=500,head_dim=576,value_dim=512,shared_kv=1,causal=1",
     ],
     "memory": ["bytes=1048576"],
+    "copy": ["bytes=1048576"],
+    # The longer one has sums that FP8 units stop adding to; the suite's own length.
+    "peak": ["chains=98304,length=2048", "chains=98304,length=131072"],
     "host_to_device": ["bytes=1000000", "bytes=1000000,memory=pageable"],
     "device_to_host": ["bytes=1000000", "bytes=1000000,memory=pageable"],
 }
@@ -105,6 +108,18 @@ def test_fp32_that_runs_as_tf32_fails_the_check(nvidia: Device, strict: Backend)
     assert not shortened.passed
     assert shortened.error is not None
     assert shortened.error > 10 * shortened.tolerance
+
+
+def test_long_sums_at_tf32_pass_though_tensor_cores_cut_them_off(nvidia: Device, strict: Backend) -> None:
+    if (nvidia.capability or [0]) < [8, 0]:
+        pytest.skip(f"{nvidia.name} has no TF32")
+    kernel = plugins.load().kernel("gemm")
+    with torch.inference_mode(), strict.precision_mode("tf32"):
+        # Tiles enough for every multiprocessor, so that no library splits the sums.
+        inputs = make_inputs(kernel, "m=4096,n=4096,k=16384", "tf32", nvidia)
+        output = plugins.load().implementations("gemm")["torch"].build(kernel, inputs)()
+        check, why = compare(prepare(kernel, inputs, 1), output, "fp32")
+    assert check.passed, why
 
 
 def test_fp16_that_accumulates_in_fp16_fails_the_check(nvidia: Device, strict: Backend) -> None:
