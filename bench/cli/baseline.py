@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.analysis.words import counted
-from bench.cli.results import add_results, add_table_format, existing, open_index, print_document, print_table
+from bench.cli.options import add_results
+from bench.cli.results import add_table_format, existing, open_index, print_document, print_table
 from bench.errors import UnavailableError, unknown_name
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench import records
+from bench.cli.options import add_results
 from bench.cli.output import speaks_utf8, width
 from bench.cli.verdict_options import add_verdict_options, fail_on
 from bench.errors import UnavailableError, UsageError
@@ -49,9 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--require-baseline", action="store_true", help="exit code 5 where there is no base to compare with"
     )
-    parser.add_argument(
-        "--results", metavar="FOLDER", help="the store of the names (default: BENCH_RESULTS, else results)"
-    )
+    add_results(parser, "the store of the names")
     parser.add_argument("--format", choices=("table", "json", "markdown"), default="table")
 
 

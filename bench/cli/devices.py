@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cli.options import add_devices_here
 from bench.cli.output import PIPED_WIDTH
 
 if TYPE_CHECKING:
@@ -64,12 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "peaks, each with where the figure comes from."
     )
     parser.epilog = EXAMPLES
-    parser.add_argument(
-        "--device",
-        default="all",
-        metavar="auto|all|TYPE[:i]",
-        help="all (default), auto for the best one, or a type such as cpu, cuda, rocm, xpu, mps, npu",
-    )
+    add_devices_here(parser)
     parser.add_argument("--format", choices=("table", "json", "markdown", "csv"), default="table")
     parser.add_argument(
         "--ratings", action="append", default=[], type=Path, metavar="FILE", help="TOML that adds or overrides ratings"

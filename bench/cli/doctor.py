@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from bench.cli.options import add_devices_here
+
 if TYPE_CHECKING:
     from bench.devices.health import Finding
 
@@ -31,12 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "missing telemetry, clashing packages, a torch without the backend of a GPU that is there."
     )
     parser.epilog = EXAMPLES
-    parser.add_argument(
-        "--device",
-        default="all",
-        metavar="auto|all|TYPE[:i]",
-        help="all (default), auto for the best one, or a type such as cpu, cuda, rocm, xpu, mps, npu",
-    )
+    add_devices_here(parser)
     parser.add_argument("--format", choices=("table", "json"), default="table")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from bench import records
 from bench.cli.files import STANDARD_OUTPUT, append, refuse_existing, write_whole
 from bench.cli.formats import add_list, print_list
+from bench.cli.options import add_results
 from bench.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="median",
         help="pytest-benchmark: what its `ops` is one over, which github-action-benchmark plots (default: median)",
     )
-    parser.add_argument("--results", metavar="FOLDER", help="the store of names (default: BENCH_RESULTS, else results)")
+    add_results(parser, "the store of the names")
     add_list(parser)
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bench.cli.options import add_results
 from bench.cli.output import speaks_utf8, width
 from bench.errors import UnavailableError, UsageError
 
@@ -48,11 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `history`."""
     parser.description = DESCRIPTION
     parser.epilog = EPILOG
-    parser.add_argument(
-        "--results",
-        metavar="FOLDER",
-        help="the store: a folder or a URL of run files (default: BENCH_RESULTS, else results)",
-    )
+    add_results(parser)
     parser.add_argument("--series", metavar="TEXT", help="only series whose name holds TEXT; * stands for anything")
     parser.add_argument("--kernel", metavar="NAME[,NAME]", help="only series of these kernels")
     parser.add_argument(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bench import records
 from bench.cli.files import STANDARD_OUTPUT
 from bench.cli.formats import SCHEMA, add_list, print_list
+from bench.cli.options import add_results
 from bench.errors import BenchError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="*", metavar="FILE", help="what to read; - is stdin")
     parser.add_argument("--from", dest="format_name", metavar="FORMAT", help="which format; --list names them")
     parser.add_argument("--unit", metavar="UNIT", help="of values whose file names none: s, ms, us, ns, GB/s, TFLOP/s")
-    parser.add_argument("--results", metavar="FOLDER", help="the store (default: BENCH_RESULTS, else results)")
+    add_results(parser)
     parser.add_argument("--dry-run", action="store_true", help="read and check; put nothing into the store")
     add_list(parser)
 

@@ -11,6 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bench.cli.options import add_results
 from bench.cli.report_formats import CHARTS
 from bench.errors import UnavailableError, UsageError
 
@@ -108,9 +109,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "(always with more than five devices)",
     )
     parser.add_argument("--force", action="store_true", help="replace FILE where it exists")
-    parser.add_argument(
-        "--results", metavar="FOLDER|URL", help="the store that is meant (default: $BENCH_RESULTS, else results/)"
-    )
+    add_results(parser, "the store that is meant")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.analysis.words import counted
+from bench.cli.options import add_results
 from bench.cli.output import FORMATS
 from bench.errors import UnavailableError, UsageError
 
@@ -90,15 +91,6 @@ def _refuse_strays(args: argparse.Namespace) -> None:
         raise UsageError(f"FILE: goes with `results check` and `results add`, not with {args.action}")
     if args.results is not None and args.action in OF_FILES:
         raise UsageError(f"--results: `results {args.action}` takes files and looks into no store")
-
-
-def add_results(parser: argparse._ActionsContainer) -> None:
-    """The --results option."""
-    parser.add_argument(
-        "--results",
-        metavar="FOLDER|URL",
-        help="the store: a folder or a URL such as s3://bucket/runs (default: BENCH_RESULTS, else results/)",
-    )
 
 
 def add_table_format(parser: argparse._ActionsContainer) -> None:

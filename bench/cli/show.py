@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from bench import records
+from bench.cli.options import add_results
 from bench.cli.output import add_format, print_explanation, print_run
 from bench.errors import UsageError
 from bench.store import location
@@ -31,9 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="a run file, or a folder (its newest); or `latest`, a baseline, a run id or a commit of the store",
     )
-    parser.add_argument(
-        "--results", metavar="FOLDER|URL", help="the store that is meant (default: $BENCH_RESULTS, else results/)"
-    )
+    add_results(parser, "the store that is meant")
     parser.add_argument(
         "--explain",
         action="store_true",
