@@ -152,11 +152,12 @@ def best_config(
 ) -> Config:
     """The fastest of `configs` on the device: read from disk if it was chosen before, else measured now.
 
-    `key` names the problem (kernel, case, precision). `build(config)` returns a call of it; a `Launch` is compiled
-    beside the others. `source` is the module that holds the kernel: a change in it makes earlier choices void. The
-    configs stand in the order of what is likely best; one that does not compile, or asks for more than the device has,
-    is passed over, and where none works the first one's error is raised. Takes seconds the first time: call it before
-    the timed callable is returned. Where Triton interprets, nothing is measured and the first one is taken.
+    `key` names the problem (kernel, case, precision). `build(config)` returns a call of it; one with a `compile`, as
+    `Launch` has, is compiled beside the others. `source` is the module that holds the kernel: a change in it makes
+    earlier choices void. The configs stand in the order of what is likely best; one that does not compile, or asks for
+    more than the device has, is passed over, and where none works the first one's error is raised. Takes seconds the
+    first time: call it before the timed callable is returned. Where Triton interprets, nothing is measured and the
+    first one is taken.
     """
     if len(configs) == 1 or interpreted():
         return configs[0]
@@ -252,7 +253,8 @@ def _measured(
 
 
 def compile_ahead(configs: Sequence[Config], build: Callable[[Config], Callable[[], object]]) -> None:
-    """Compile what `build` makes of the configs side by side, where it is a `Launch` and this Triton can (from 3.5).
+    """Compile what `build` makes of the configs side by side, where it has a `compile` as `Launch` and this Triton can
+    (from 3.5).
 
     Raises nothing: what fails here fails again when it is called. Does not launch.
     """
@@ -264,9 +266,9 @@ def compile_ahead(configs: Sequence[Config], build: Callable[[Config], Callable[
     with ThreadPoolExecutor(workers) as pool, triton.AsyncCompileMode(pool, ignore_errors=True):
         for each in configs:
             with suppress(Exception):
-                call = build(each)
-                if isinstance(call, Launch):
-                    call.compile()
+                compile_it = getattr(build(each), "compile", None)
+                if compile_it is not None:
+                    compile_it()
 
 
 def _race(calls: dict[Config, Callable[[], object]]) -> dict[Config, float]:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import triton
 
-from bench.kernel import Call, Inputs
+from bench.kernel import Inputs
 from kernels.attention.operands import score_scale, value_scale, values
 from kernels.attention.shapes import integers
 from kernels.attention.tiles import Widths, widths
 from kernels.attention.triton_flash import FP8, INT8, PLAIN, attend, combine
 from kernels.tensors import poisoned
 from kernels.triton_tuning import Config
+from kernels.triton_tuning import Launch as KernelLaunch
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +39,30 @@ class Launch:
     widths: Widths
 
 
-def launcher(inputs: Inputs, config: Config, *, mixed: bool = False) -> Call:
+@dataclass(frozen=True)
+class AttentionCall:
+    """One call: V turned where it has to be, then the kernels one after the other; `compile` as theirs."""
+
+    launches: tuple[KernelLaunch, ...]
+    output: torch.Tensor
+    given: torch.Tensor
+    turned: torch.Tensor | None
+    """Room for V with its keys contiguous; None where the kernel takes it as it is."""
+
+    def __call__(self) -> torch.Tensor:
+        if self.turned is not None:
+            self.turned.copy_(self.given)
+        for launch in self.launches:
+            launch()
+        return self.output
+
+    def compile(self) -> None:
+        """Compile as a call would, without launching."""
+        for launch in self.launches:
+            launch.compile()
+
+
+def launcher(inputs: Inputs, config: Config, *, mixed: bool = False) -> AttentionCall:
     """A call that returns attention of the inputs, (batch, heads, q_len, value_dim) in a buffer that it keeps.
 
     `config` as `kernels.attention.tiles` makes them. `mixed`: int8 inputs whose second product is FP16. 8-bit values
@@ -57,19 +81,13 @@ def launcher(inputs: Inputs, config: Config, *, mixed: bool = False) -> Call:
     bias = inputs["bias"].contiguous() if c["bias"] else q
     given = values(inputs)
     turned = _room_for_transposed(given) if config["transpose"] else None
-
-    def call() -> torch.Tensor:
-        v = given if turned is None else turned.copy_(given)
-        arguments = (q, k, v, bias, out, *parts, launch.scale, launch.v_scale, launch.rows, *launch.sizes)
-        attend[launch.grid](*arguments, *v.stride()[1:], **launch.constants)
-        if splits > 1:
-            combine[(launch.rows,)](
-                out, *parts, launch.v_scale, launch.rows, value_dim=c["value_dim"],
-                value_width=launch.widths.value, splits=splits, num_warps=4,
-            )  # fmt: skip
-        return out
-
-    return call
+    v = given if turned is None else turned
+    arguments = (q, k, v, bias, out, *parts, launch.scale, launch.v_scale, launch.rows, *launch.sizes, *v.stride()[1:])
+    launches = [KernelLaunch(attend, launch.grid, arguments, launch.constants, out)]
+    if splits > 1:
+        sizes = {"value_dim": c["value_dim"], "value_width": launch.widths.value, "splits": splits, "num_warps": 4}
+        launches.append(KernelLaunch(combine, (launch.rows,), (out, *parts, launch.v_scale, launch.rows), sizes, out))
+    return AttentionCall(tuple(launches), out, given, turned)
 
 
 def launch_of(inputs: Inputs, config: Config, *, mixed: bool) -> Launch:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Final
 import triton
 import triton.language as tl
 
-from bench.kernel import Call
 from kernels.peak.shapes import EDGE
-from kernels.triton_tuning import Config
+from kernels.triton_tuning import Config, Launch
 
 if TYPE_CHECKING:
     import torch
@@ -85,28 +84,16 @@ def _multiply_adds(a: tl.tensor, b: tl.tensor, out: tl.tensor, steps: tl.tensor,
     tl.store(out + tl.program_id(0).to(tl.int64) * sums + i, total)
 
 
-def dots(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, length: int, precision: str, config: Config) -> Call:
+def dots(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, length: int, precision: str, config: Config) -> Launch:
     """A call that fills `out` (chains / 16, 16) with sums of `length` products by tl.dot, and returns it."""
     accumulator = {"int8": tl.int32, "fp64": tl.float64}.get(precision, tl.float32)
     grid = (out.numel() // (config["rows"] * config["columns"]),)
     steps, together = length // config["depth"], gcd(length, FP8_TOGETHER) // config["depth"]
     kind = {"accumulator": accumulator, "tf32": precision == "tf32", "fp8": precision == "fp8"}
-    constants = {**kind, **config.arguments()}
-
-    def call() -> torch.Tensor:
-        _dots[grid](a, b, out, steps, together, **constants)
-        return out
-
-    return call
+    return Launch(_dots, grid, (a, b, out, steps, together), {**kind, **config.arguments()}, out)
 
 
-def multiply_adds(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, length: int, config: Config) -> Call:
+def multiply_adds(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, length: int, config: Config) -> Launch:
     """The same by tl.fma, for fp32 and fp64."""
     grid = (out.numel() // config["sums"],)
-    constants = config.arguments()
-
-    def call() -> torch.Tensor:
-        _multiply_adds[grid](a, b, out, length, **constants)
-        return out
-
-    return call
+    return Launch(_multiply_adds, grid, (a, b, out, length), config.arguments(), out)

@@ -158,3 +158,25 @@ def test_a_config_is_the_keyword_arguments_of_a_launch() -> None:
     assert chosen.arguments() == {
         "block_m": 128, "group_m": 8, "num_warps": 8, "num_stages": 3, "matrix_instr_nonkdim": 16
     }  # fmt: skip
+
+
+def test_what_can_be_compiled_is_compiled_beforehand_and_what_fails_is_left_for_its_call() -> None:
+    triton = pytest.importorskip("triton", reason="Triton is not installed")
+    if not hasattr(triton, "AsyncCompileMode"):
+        pytest.skip("this Triton compiles nothing beside the others")
+    compiled: list[Config] = []
+
+    class Compilable:
+        def __init__(self, chosen: Config) -> None:
+            self.chosen = chosen
+
+        def __call__(self) -> None:
+            raise AssertionError("nothing is launched")
+
+        def compile(self) -> None:
+            compiled.append(self.chosen)
+            raise RuntimeError("a compiler's error")
+
+    plain = config(4, 1, block_m=64)
+    triton_tuning.compile_ahead([*CONFIGS, plain], lambda each: Compilable(each) if each is not plain else lambda: None)
+    assert compiled == CONFIGS
