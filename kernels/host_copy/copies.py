@@ -53,12 +53,17 @@ class HostCopy(Kernel):
         return max(1, int(case["bytes"]) // ROW_BYTES)
 
     def cases(self, suite: str, device: DeviceView) -> Sequence[Case]:
-        """quick: 256 MiB; standard: three smaller too; full: from 4 KiB to 1 GiB, and 256 MiB of pageable memory."""
+        """quick: 256 MiB; standard: three smaller too; full: from 4 KiB to 1 GiB, and 256 MiB of pageable memory.
+
+        Never more than a share of the device's memory.
+        """
+        main = 1 << SIZES[0][0]
         if device.type == "cpu":
-            return [{"bytes": 1 << SIZES[0][0]}]
+            return [{"bytes": main}]
+        most = 1 << (most_bytes(device).bit_length() - 1)
         powers = [power for part in SIZES[: SUITES.index(suite) + 1] for power in part]
-        found: list[Case] = [{"bytes": 1 << power} for power in powers if 1 << power <= most_bytes(device)]
-        return [*found, {"bytes": 1 << SIZES[0][0], "memory": PAGEABLE}] if suite == "full" else found
+        found: list[Case] = [{"bytes": min(1 << power, most)} for power in powers]
+        return [*found, {"bytes": min(main, most), "memory": PAGEABLE}] if suite == "full" else found
 
     def work(self, case: Case, precision: str) -> Work:
         """The bytes that cross the link. No operations are counted."""
