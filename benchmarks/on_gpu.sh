@@ -76,7 +76,7 @@ step() {
     say "== $name: exit $code after $((SECONDS - began)) s"
 }
 
-bench() { step "$1" "$2" "$python" -m bench run --device "$device" --out "$(run_file "$1")" "${@:3}"; }
+bench() { step "$1" "$2" "$python" -m bench run --device "$device" --out "$(run_file "$1")" --case-timeout 90 "${@:3}"; }
 
 show() {
     [[ -s $(run_file "$1") ]] || return 0
@@ -89,7 +89,7 @@ finish() {
     trap - INT TERM EXIT
     [[ -n $child ]] && kill -INT "$child" 2>/dev/null && wait "$child" 2>/dev/null
     [[ -n $running ]] && steps+=("$running|cut off|-")
-    for name in quick sustained normal zeros transfer; do show "$name"; done
+    for name in first quick sustained normal zeros transfer; do show "$name"; done
     say ""
     printf '%-16s %-9s %s\n' step exit seconds | tee -a "$log"
     for entry in ${steps[@]+"${steps[@]}"}; do
@@ -143,6 +143,8 @@ say "$("$python" -c 'import torch; print("torch", torch.__version__)' 2>&1 | tai
 
 tests=("$python" -m pytest -c "$checkout/pyproject.toml" --rootdir "$checkout" -p no:cacheprovider -q
     "$checkout/tests/gpu" -m)
+# The main job, before anything that could take its time.
+bench first 45 --kernel memory,gemm --suite quick --budget 35
 if [[ -z $(missing pytest) ]]; then
     step tests 100 "${tests[@]}" "not slow"
 else

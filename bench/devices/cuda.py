@@ -70,9 +70,9 @@ def identify(index: int) -> Device:
 
     properties = torch.cuda.get_device_properties(index)
     hip = getattr(torch.version, "hip", None)
-    address = pci_address(properties)
     uuid = str(getattr(properties, "uuid", "") or "") or None
     facts = nvml_facts(index)
+    address = pci_address(properties) or facts.pci_address
     pci_id = facts.pci_id or (pci.id_at(address) if address else None)
     vendor = cuda_vendor(properties.name, pci_id, bool(hip), facts.found)
     slice_, profile = mig_profile(properties.name), vgpu_profile(properties.name) if vendor == "nvidia" else None

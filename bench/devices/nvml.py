@@ -21,6 +21,8 @@ class GpuFacts:
     driver: str | None = None
     pci_id: str | None = None
     pci_subsystem_id: str | None = None
+    pci_address: str | None = None
+    """As sysfs spells it: "0000:3b:00.0"."""
     power_limit_w: float | None = None
     power_default_w: float | None = None
     ecc: bool | None = None
@@ -47,6 +49,15 @@ class GpuFacts:
 def parse_pci_device_id(value: int) -> str:
     """NVML packs device << 16 | vendor: 0x233010DE is "10de:2330"."""
     return f"{value & 0xFFFF:04x}:{value >> 16 & 0xFFFF:04x}"
+
+
+def parse_bus_id(bus_id: str) -> str | None:
+    """NVML's "00000000:3B:00.0" as sysfs spells it: "0000:3b:00.0"; None where it is none."""
+    domain, _, rest = bus_id.strip().lower().partition(":")
+    try:
+        return f"{int(domain, 16):04x}:{rest}" if rest else None
+    except ValueError:
+        return None
 
 
 def text(value: str | bytes) -> str:
@@ -112,6 +123,7 @@ def _facts(pynvml: Any, uuid: str | None, pci_bus_id: str | None) -> GpuFacts:
         driver=None if driver is None else text(driver),
         pci_id=None if pci is None else parse_pci_device_id(pci.pciDeviceId),
         pci_subsystem_id=None if pci is None else parse_pci_device_id(pci.pciSubSystemId),
+        pci_address=None if pci is None else parse_bus_id(text(pci.busId)),
         power_limit_w=None if limit is None else limit / 1e3,  # milliwatts
         power_default_w=None if default is None else default / 1e3,
         ecc=None if ecc is None else bool(ecc[0]),  # [current, pending]

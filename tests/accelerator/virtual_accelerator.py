@@ -1,4 +1,4 @@
-"""Gives torch the accelerator of virtual.cpp as `virtual`; torch loads this by itself (entry point `torch.backends`)."""
+"""Gives torch the accelerator of virtual.cpp as `virtual`; torch loads it by itself (entry point `torch.backends`)."""
 
 from __future__ import annotations
 

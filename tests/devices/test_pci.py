@@ -76,6 +76,14 @@ def test_without_nvml_the_link_is_what_sysfs_tells() -> None:
     assert cuda.pcie_link(None, nvml.GpuFacts(found=True, pcie_generation=5)) is None
 
 
+@pytest.mark.parametrize(
+    ("told", "address"),
+    [("00000000:3B:00.0", "0000:3b:00.0"), ("00010000:00:1E.0", "10000:00:1e.0"), ("", None), ("x:00:00.0", None)],
+)
+def test_nvmls_bus_id_is_read_as_sysfs_spells_it(told: str, address: str | None) -> None:
+    assert nvml.parse_bus_id(told) == address
+
+
 def narrow(link: PcieLink | None) -> list[tuple[str, str]]:
     found = health_gpu.narrow_link(device(device="cuda:0", kind="cuda", pcie=link))
     return [(one.level, one.what) for one in found]
