@@ -24,8 +24,21 @@ WRITTEN_FOR = "2.13."
 LATENCY_S = 1e-3
 METADATA = {
     "METADATA": "Metadata-Version: 2.1\nName: virtual-accelerator\nVersion: 0\n",
-    "entry_points.txt": "[torch.backends]\nvirtual = virtual_accelerator:load\n",
+    "entry_points.txt": "[torch.backends]\nvirtual = virtual_accelerator:load\n"
+    "[bench.implementations]\nbreaks = breaking:breaks\n",
 }
+BREAKING = '''
+"""An implementation of `copy` that breaks the device."""
+from bench.kernel import implementation
+
+@implementation("breaks", precisions=("fp32",), devices=("virtual",), kernel="copy")
+def breaks(kernel, inputs):
+    import torch
+    def call():
+        torch.virtual.break_down(inputs["a"].device)
+        return inputs["a"]
+    return call
+'''
 BRIEF = ["--budget", "120", "--row-budget", "2", "--retries", "0"]
 
 Run = Callable[..., Any]
@@ -47,6 +60,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory, absent: Callable[[str, s
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     shutil.copy(HERE / "virtual_accelerator.py", folder)
+    (folder / "breaking.py").write_text(BREAKING)
     information = folder / "virtual_accelerator-0.dist-info"
     information.mkdir()
     for name, text in METADATA.items():
@@ -135,6 +149,13 @@ def test_what_does_not_fit_is_out_of_memory_and_the_next_row_is_measured(run: Ru
     _, _, (large, small) = run(*arguments)
     assert large["status"] == "out_of_memory" and "GB" in large["reason"]
     assert measured(small)
+
+
+def test_an_implementation_that_breaks_the_device_costs_no_other_its_row(run: Run) -> None:
+    _, _, (row,) = run("--kernel", "copy", "--case", "bytes=65536")
+    assert measured(row) and row["implementation"] == "torch"
+    (broken,) = (one for one in row["screened"] if one["implementation"] == "breaks")
+    assert broken["status"] == "failed" and "an illegal access was encountered" in broken["reason"]
 
 
 def test_all_devices_of_a_machine_measure_at_once_into_one_file(run: Run) -> None:

@@ -1,6 +1,7 @@
 // An accelerator in software, for tests: memory of its own, one stream a device that works behind the host's back, events
 // that carry times, pinned host memory. Operators run on the processor through torch's fallback, so answers are right and
 // rates mean nothing. What it is for: code that reads before the device has written, or forgets to wait, fails here.
+// And it can break as GPUs do: behind the host's back, found out at the next call, for as long as the process lives.
 //
 // It registers torch's spare device type, PrivateUse1; tests/accelerator/virtual_accelerator.py gives it a name.
 
@@ -58,6 +59,21 @@ class Worker {
     changed_.notify_all();
   }
 
+  // What a driver says after an illegal access: nothing of this process reaches the device any more.
+  void check() const { TORCH_CHECK(!broken_, "virtual accelerator: an illegal access was encountered"); }
+
+  void break_down() {
+    enqueue([this] {
+      std::this_thread::sleep_for(kLatency);
+      broken_ = true;
+    });
+  }
+
+  void wait_and_check() {
+    wait();
+    check();
+  }
+
   bool idle() {
     std::lock_guard<std::mutex> hold(mutex_);
     return queue_.empty() && !busy_;
@@ -92,6 +108,7 @@ class Worker {
   std::condition_variable changed_;
   std::deque<std::function<void()>> queue_;
   bool busy_ = false;
+  std::atomic<bool> broken_ = false;
   std::thread thread_;
 };
 
@@ -207,10 +224,11 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   DeviceIndex deviceCount() const noexcept override { return kDevices; }
 
   bool queryStream(const Stream& stream) const override { return worker(stream.device_index()).idle(); }
-  void synchronizeStream(const Stream& stream) const override { worker(stream.device_index()).wait(); }
-  void synchronizeDevice(DeviceIndex index) const override { worker(index < 0 ? current : index).wait(); }
+  void synchronizeStream(const Stream& stream) const override { worker(stream.device_index()).wait_and_check(); }
+  void synchronizeDevice(DeviceIndex index) const override { worker(index < 0 ? current : index).wait_and_check(); }
 
   void record(void** event, const Stream& stream, DeviceIndex, c10::EventFlag) const override {
+    worker(stream.device_index()).check();
     if (*event == nullptr) *event = new Event();
     auto* one = static_cast<Event*>(*event);
     {
@@ -299,6 +317,7 @@ at::Tensor copy_from(const at::Tensor& self, const at::Tensor& to, bool non_bloc
   const at::Tensor& there = to.device().is_cpu() ? self : to;
   const at::Tensor& other = to.device().is_cpu() ? to : self;
   Worker& stream = worker(there.device().index());
+  stream.check();
   const bool alike = self.scalar_type() == to.scalar_type() && self.sizes() == to.sizes() &&
       self.is_contiguous() && to.is_contiguous();
   if (!alike) {
@@ -315,7 +334,7 @@ at::Tensor copy_from(const at::Tensor& self, const at::Tensor& to, bool non_bloc
   });
   // As drivers do it: pageable memory is not left to the device, and a copy on one device is never waited for.
   const bool host = other.device().is_cpu();
-  if (host && !(non_blocking && is_pinned(other.data_ptr()))) stream.wait();
+  if (host && !(non_blocking && is_pinned(other.data_ptr()))) stream.wait_and_check();
   return to;
 }
 
@@ -337,7 +356,7 @@ const at::Tensor& resize(const at::Tensor& self, c10::SymIntArrayRef size, std::
 }
 
 at::Scalar local_scalar(const at::Tensor& self) {
-  worker(self.device().index()).wait();
+  worker(self.device().index()).wait_and_check();
   return on_cpu(self).item();
 }
 
@@ -401,4 +420,4 @@ extern "C" int64_t virtual_total_bytes() { return static_cast<int64_t>(kMemoryBy
 extern "C" int64_t virtual_device_count() { return kDevices; }
 extern "C" int64_t virtual_current() { return current; }
 extern "C" void virtual_set_current(int64_t index) { current = static_cast<DeviceIndex>(index); }
-extern "C" void virtual_synchronize(int64_t index) { worker(static_cast<DeviceIndex>(index)).wait(); }
+extern "C" void virtual_break(int64_t index) { worker(static_cast<DeviceIndex>(index)).break_down(); }

@@ -31,7 +31,8 @@ def load() -> None:
     module.device_count = lambda: int(library.virtual_device_count())
     module.current_device = index_of
     module.set_device = lambda device: library.virtual_set_current(ctypes.c_int64(index_of(device)))
-    module.synchronize = lambda device=None: library.virtual_synchronize(ctypes.c_int64(index_of(device)))
+    module.synchronize = lambda device=None: torch.accelerator.synchronize(index_of(device))
+    module.break_down = lambda device=None: library.virtual_break(ctypes.c_int64(index_of(device)))
     module.get_device_name = lambda device=None: "Virtual accelerator"
     module.mem_get_info = lambda device=None: (
         int(library.virtual_free_bytes(ctypes.c_int64(index_of(device)))),
