@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -116,3 +117,14 @@ def available(kernel: Kernel, case: Case, precision: str, device: DeviceView) ->
 def reason(kernel: Kernel, name: str, case: Case, precision: str, device: DeviceView) -> str:
     """Why the implementation does not support it; "" when it does."""
     return kernel.implementations()[name].reason_unsupported(kernel.complete_case(case), precision, device)
+
+
+def skip_without_interpreter() -> None:
+    """Skip where Triton is not installed, or this numpy stops its interpreter: before 3.7 that makes numbers of arrays
+    of one element, which numpy refuses from 2.4 on."""
+    import pytest
+
+    pytest.importorskip("triton", reason="Triton is not installed: its interpreter is what is asked here")
+    triton, numpy = (tuple(map(int, version(name).split(".")[:2])) for name in ("triton", "numpy"))
+    if triton < (3, 7) and numpy >= (2, 4):
+        pytest.skip(f"the interpreter of Triton {version('triton')} does not run with numpy {version('numpy')}")

@@ -19,7 +19,7 @@ from kernels.attention import Attention
 from kernels.attention.shapes import integers
 from kernels.attention.tiles import CANDIDATES, SUMS_PER_THREAD, WARP, candidates, widths
 from kernels.triton_tuning import SHARED_MEMORY_BYTES, family
-from tests.kernels.checks import H100, MI250X, MI300X, reason
+from tests.kernels.checks import H100, MI250X, MI300X, reason, skip_without_interpreter
 
 KERNEL = Attention()
 SCRIPT = Path(__file__).parent / "triton_attention_interpreter.py"
@@ -101,7 +101,7 @@ TASKS = {task["name"]: task for task in tasks()}
 @pytest.fixture(scope="module")
 def answers() -> dict[str, dict[str, Any]]:
     """What the interpreter answers to all tasks. A process of its own: TRITON_INTERPRET counts at import only."""
-    pytest.importorskip("triton", reason="Triton is not installed: its interpreter is what is asked here")
+    skip_without_interpreter()
     done = subprocess.run(
         [sys.executable, str(SCRIPT)],
         input=json.dumps(list(TASKS.values())),

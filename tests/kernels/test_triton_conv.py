@@ -12,7 +12,7 @@ from bench.kernel import SUITES, iterate_cases
 from kernels.conv import Conv
 from kernels.conv.geometry import geometry
 from kernels.conv.triton_conv import configs_for
-from tests.kernels.checks import AVX2, H100, MI300X, T4, reason
+from tests.kernels.checks import AVX2, H100, MI300X, T4, reason, skip_without_interpreter
 from tests.kernels.triton_interpreter import in_interpreter
 
 CONV = Conv()
@@ -58,7 +58,7 @@ TASKS = {task["name"]: task for task in tasks()}
 @pytest.fixture(scope="module")
 def answers() -> dict[str, dict[str, Any]]:
     """What the interpreter answers to all tasks."""
-    pytest.importorskip("triton", reason="Triton is not installed: its interpreter is what is asked here")
+    skip_without_interpreter()
     return in_interpreter(list(TASKS.values()))
 
 

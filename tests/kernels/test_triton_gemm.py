@@ -14,7 +14,18 @@ from bench.kernel import DeviceView
 from kernels.gemm import Gemm, libraries
 from kernels.gemm.tiles import CANDIDATES, LARGE, Product, candidates
 from kernels.triton_tuning import SHARED_MEMORY_BYTES, family
-from tests.kernels.checks import AVX2, H100, HERE, MI250X, MI300X, T4, assert_right, made, reason
+from tests.kernels.checks import (
+    AVX2,
+    H100,
+    HERE,
+    MI250X,
+    MI300X,
+    T4,
+    assert_right,
+    made,
+    reason,
+    skip_without_interpreter,
+)
 from tests.kernels.triton_interpreter import in_interpreter
 
 GEMM = Gemm()
@@ -72,7 +83,7 @@ TASKS = {task["name"]: task for task in tasks()}
 @pytest.fixture(scope="module")
 def answers() -> dict[str, dict[str, Any]]:
     """What the interpreter answers to all tasks."""
-    pytest.importorskip("triton", reason="Triton is not installed: its interpreter is what is asked here")
+    skip_without_interpreter()
     return in_interpreter(list(TASKS.values()))
 
 
