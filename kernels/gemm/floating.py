@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.kernel import Call, Case, DeviceView, Executed, Inputs, implementation
-from kernels.gemm.operands import operands, output_shape, per_matrix, sizes
+from kernels.gemm.operands import offered, operands, output_shape, per_matrix, sizes
 from kernels.tensors import cuda_capability, native_reason, on_fp32_units, onednn_reason, poisoned, tf32_reason
 
 if TYPE_CHECKING:
@@ -119,4 +119,4 @@ class FloatingProducts:
         def multiply(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
             return torch._scaled_mm(left.contiguous(), right, scale, scale, out_dtype=torch.bfloat16, out=out)
 
-        return per_matrix(multiply, a, b, c)
+        return offered(per_matrix(multiply, a, b, c))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bench.kernel import Call, Case, DeviceView, Executed, Inputs, implementation
-from kernels.gemm.operands import operands, output_shape, per_matrix, sizes
+from kernels.gemm.operands import offered, operands, output_shape, per_matrix, sizes
 from kernels.tensors import (
     exact_int8_blocks,
     exact_on_fp32_reason,
@@ -62,7 +62,8 @@ class IntegerProducts:
         def multiply(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
             return torch._int_mm(left.contiguous() if on_gpu else left, right, out=out)
 
-        return per_matrix(multiply, a, b, c)
+        call = per_matrix(multiply, a, b, c)
+        return offered(call) if on_gpu else call
 
     @implementation("onednn-int8", precisions=("int8",), devices=("cpu",), supports=_onednn_reason)
     def onednn_int8(self, inputs: Inputs) -> Call:

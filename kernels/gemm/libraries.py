@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from bench.kernel import Call, Case, DeviceView, Inputs, implementation
 from kernels.gemm.floating import _scaled_reason
-from kernels.gemm.operands import operands, output_shape, per_matrix, sizes
+from kernels.gemm.operands import offered, operands, output_shape, per_matrix, sizes
 from kernels.tensors import cuda_capability, int_mm_reason, native_reason, poisoned
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class LibraryProducts:
         def multiply(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
             return torch._scaled_mm(left.contiguous(), right, scale_a, scale_b, out_dtype=torch.bfloat16, out=out)
 
-        return per_matrix(multiply, a, b, c)
+        return offered(per_matrix(multiply, a, b, c))
 
     @implementation(
         "compile",

@@ -14,6 +14,7 @@ from bench.errors import UsageError
 from bench.kernel import SUITES, DeviceView, iterate_cases
 from bench.precision import PRECISIONS
 from kernels.gemm import Gemm
+from kernels.gemm.operands import offered
 from kernels.tensors import round_to_tf32
 from tests.kernels.checks import (
     ALDER_LAKE,
@@ -289,3 +290,14 @@ def test_what_runs_on_other_units_says_so() -> None:
         executed = GEMM.implementations()[name].executed(case, precision, AVX2)
         assert (executed.operations, executed.precision) == (GEMM.work(case, precision).operations, "fp32")
         assert precision in executed.note
+
+
+def test_a_product_that_cublas_lacks_is_unsupported_and_another_error_is_its_own() -> None:
+    def fails(message: str) -> torch.Tensor:
+        raise RuntimeError(message)
+
+    with pytest.raises(NotImplementedError, match="no such product"):
+        offered(lambda: fails("CUDA error: CUBLAS_STATUS_NOT_SUPPORTED when calling `cublasLtMatmul(…)`"))
+    with pytest.raises(RuntimeError, match="EXECUTION_FAILED"):
+        offered(lambda: fails("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasLtMatmul(…)`"))
+    assert offered(lambda: torch.ones(2))().tolist() == [1.0, 1.0]
