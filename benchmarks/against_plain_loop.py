@@ -30,7 +30,7 @@ from bench.errors import BenchError
 from bench.kernel import DeviceView, Implementation, Inputs, Kernel
 from bench.stats.robust import median
 from bench.timing import CachePlan, check_call, measure, prepare
-from bench.timing.race import race, winner
+from bench.timing.race import draw_width, medians, race, winner
 
 WARM = CachePlan("warm")
 AGREEMENT = 0.05  # how far the interval of the timers' ratio may reach from 1
@@ -134,7 +134,8 @@ def _best(setting: Setting, inputs: Inputs) -> tuple[str, Callable[[], Any] | No
             reasons.append(reason)
     if not calls:
         return "; ".join(reasons), None
-    name = winner(race(calls, setting.backend, WARM, setting.block_s))
+    looks = race(calls, setting.backend, WARM, setting.block_s)
+    name = winner(medians(looks), draw_width(looks))
     return name, calls[name]
 
 

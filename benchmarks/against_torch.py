@@ -31,7 +31,7 @@ from bench.kernel import Call, DeviceView, Inputs, Kernel
 from bench.stats.intervals import median_interval
 from bench.stats.robust import median
 from bench.timing import CachePlan, check_call, prepare
-from bench.timing.race import race, winner
+from bench.timing.race import draw_width, medians, race, winner
 
 WARM = CachePlan("warm")
 KERNELS = "gemm,conv,attention"
@@ -128,8 +128,9 @@ def _best(device: Backend, kernel: Kernel, inputs: Inputs, expected: Any, look_s
             print(f"{kernel.name} {one.name} {precision}: {reason}", file=sys.stderr)
     if not calls:
         raise BenchError(f"no implementation of {kernel.name} is right at {inputs.precision}")
-    seconds = race(calls, device, WARM, look_s)
-    name = winner(seconds)
+    looks = race(calls, device, WARM, look_s)
+    seconds = medians(looks)
+    name = winner(seconds, draw_width(looks))
     others = [f"{other} ×{each / seconds[name]:.2f}" for other, each in seconds.items() if other != name]
     return Best(name, calls[name], f"tried: {', '.join(others)}" if others else "the only one here")
 

@@ -18,7 +18,7 @@ from bench.stats.droop import droop
 from bench.stats.intervals import thin
 from bench.telemetry.canary import Probe
 from bench.timing import CachePlan, Expected, Timing, check_call, measure, plan_cache, prepare
-from bench.timing.race import ROUNDS, race, winner
+from bench.timing.race import ROUNDS, draw_width, medians, race, winner
 from bench.timing.sustained import SLICES_KEPT, Sustained, sustain
 
 SCREEN_SHARE: Final = 0.25
@@ -190,11 +190,12 @@ def _fastest(row: Row, candidates: Sequence[Candidate]) -> tuple[Candidate, floa
     by_name = {candidate.implementation.name: candidate for candidate in candidates}
     calls = {name: candidate.call for name, candidate in by_name.items()}
     with row.outcome.phase("screen"):
-        seconds = race(calls, row.backend, brief, look_s, lambda name: row.progress("screen", name))
+        looks = race(calls, row.backend, brief, look_s, lambda name: row.progress("screen", name))
+    seconds = medians(looks)
     row.outcome.screened.extend(
         {"implementation": name, "status": "ok", "screened_s": each} for name, each in seconds.items()
     )
-    chosen = winner(seconds)
+    chosen = winner(seconds, draw_width(looks))
     return by_name[chosen], seconds[chosen]
 
 

@@ -16,6 +16,8 @@ from bench.runner.protocol import Channel, EndOfStream, Progress, Reply, Request
 
 START_TIMEOUT_S: Final = 300.0  # importing torch from a cold network disk and waking eight GPUs takes minutes
 STOP_TIMEOUT_S: Final = 5.0
+_TRACE: Final = ("frame #", "Exception raised from")
+"""How the lines begin that torch's C++ prints after what went wrong."""
 OUTPUT_KEPT_BYTES: Final = 64 * 1024
 """Of what the worker prints: a kernel may print megabytes, and only the end of it explains a death."""
 WATCH_S: Final = 0.25
@@ -142,9 +144,10 @@ class Worker:
         except subprocess.TimeoutExpired:
             return "the worker closed its pipe"
         self._drain.join(timeout=1.0)
-        last = next((line for line in reversed(self.output.splitlines()) if line.strip()), "")
+        lines = (line.strip() for line in reversed(self.output.splitlines()))
+        last = next((line for line in lines if line and not line.startswith(_TRACE)), "")
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return f"worker died: {how}" + (f" ({last.strip()[:200]})" if last else "")
+        return f"worker died: {how}" + (f" ({last[:200]})" if last else "")
 
 
 def _resident_bytes(pid: int) -> int:

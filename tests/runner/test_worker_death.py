@@ -72,6 +72,8 @@ class Faulty(Kernel):
     @implementation("n-leaves-a-child", precisions=("fp32",))
     def child(self, inputs):
         subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)  # left behind"])
+        trace = "Exception raised from there at here.cpp:1\\nframe #0: one (0x1 in lib.so)\\nframe #1: clone + 0x2"
+        print(f"terminate called: the watchdog's word\\n{trace}", file=sys.stderr, flush=True)
         return os.abort
     @implementation("o-stale", precisions=("fp32",))
     def stale(self, inputs):
@@ -101,7 +103,7 @@ EXPECTED = {
     "j-hangs": ("timeout", "no result after 15 s"),
     "k-eats-memory": ("out_of_memory", "over the limit of 1.5 GB"),
     "m-shape": ("wrong", "shape"),
-    "n-leaves-a-child": ("crashed", "SIGABRT"),
+    "n-leaves-a-child": ("crashed", "SIGABRT (terminate called: the watchdog's word)"),
     "o-stale": ("wrong", ""),
     "p-not-a-tensor": ("wrong", "NoneType"),
 }
