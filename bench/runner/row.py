@@ -106,12 +106,16 @@ class Row:
         return Inputs(self.request.case, self.request.precision, self.view, tensors)
 
 
+_LIBRARYS_REFUSAL: Final = ("_STATUS_NOT_SUPPORTED", "_status_not_implemented")
+"""What torch passes on of cuBLAS, cuDNN and cuSPARSE, and of rocBLAS, where these have no kernel for a problem."""
+
+
 def failure(device: Backend, error: BaseException) -> tuple[records.Status, str]:
     """The status and reason of an exception raised by a kernel."""
     message = " ".join(str(error).split())[:300] or "no message"
     if device.is_out_of_memory(error):
         return "out_of_memory", message
-    if isinstance(error, NotImplementedError):
+    if isinstance(error, NotImplementedError) or any(word in message for word in _LIBRARYS_REFUSAL):
         return "unsupported", message
     return "failed", f"{type(error).__name__}: {message}"
 
