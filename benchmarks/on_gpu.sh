@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# Everything worth knowing of a machine with a GPU, in order of worth, in nine minutes; useful when cut off after two.
+# Everything worth knowing of a machine with a GPU, in order of worth; useful when cut off after two minutes.
 #
-#   benchmarks/on_gpu.sh FOLDER
+#   benchmarks/on_gpu.sh FOLDER [first|standard|scenarios]
+#
+# Each part takes nine minutes at most. first (default): products, the GPU tests, the quick suite, copies from and to the
+# host, products back to back and on other data. standard: that suite. scenarios: those, and what can be found at most.
 #
 # Needs Python 3.11 with torch for its device, pip and setuptools; no package registry. FOLDER gets log.txt and a run
 # file a step. Where pure-Python dependencies are missing, carry their wheels: on a machine with a registry
@@ -15,8 +18,9 @@
 # 4 unstable, 124 a step was cut off by its time limit.
 set -uo pipefail
 
-if (($# != 1)) || [[ $1 == -* ]]; then
-    echo "usage: benchmarks/on_gpu.sh FOLDER" >&2
+part=${2-first}
+if (($# < 1 || $# > 2)) || [[ $1 == -* ]] || [[ ! $part =~ ^(first|standard|scenarios)$ ]]; then
+    echo "usage: benchmarks/on_gpu.sh FOLDER [first|standard|scenarios]" >&2
     exit 2
 fi
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || exit 2
@@ -78,6 +82,8 @@ step() {
 
 bench() { step "$1" "$2" "$python" -m bench run --device "$device" --out "$(run_file "$1")" --case-timeout 90 "${@:3}"; }
 
+find() { step "find-$1" "$2" "$python" -m bench find --device "$device" --out "$(run_file "find-$1")" "${@:3}"; }
+
 show() {
     [[ -s $(run_file "$1") ]] || return 0
     say ""
@@ -89,7 +95,7 @@ finish() {
     trap - INT TERM EXIT
     [[ -n $child ]] && kill -INT "$child" 2>/dev/null && wait "$child" 2>/dev/null
     [[ -n $running ]] && steps+=("$running|cut off|-")
-    for name in first quick sustained normal zeros transfer; do show "$name"; done
+    for name in first quick transfer sustained normal zeros standard scenarios find-fp16 find-int8; do show "$name"; done
     say ""
     printf '%-16s %-9s %s\n' step exit seconds | tee -a "$log"
     for entry in ${steps[@]+"${steps[@]}"}; do
@@ -143,21 +149,37 @@ say "$("$python" -c 'import torch; print("torch", torch.__version__)' 2>&1 | tai
 
 tests=("$python" -m pytest -c "$checkout/pyproject.toml" --rootdir "$checkout" -p no:cacheprovider -q
     "$checkout/tests/gpu" -m)
-# The main job, before anything that could take its time.
-bench first 45 --kernel memory,gemm --suite quick --budget 35
-if [[ -z $(missing pytest) ]]; then
-    step tests 100 "${tests[@]}" "not slow"
-else
-    say "== tests: left out, pytest is missing"
-    steps+=("tests|left out|-")
-    note_code 3
-fi
-bench quick 75 --suite quick --budget 60
-bench standard 150 --suite standard --launches 1 --budget 135
-bench normal 35 --kernel gemm --suite quick --data normal --budget 25
-bench zeros 35 --kernel gemm --suite quick --data zeros --budget 25
-bench sustained 60 --kernel gemm --case m=8192,n=8192,k=8192 --precision fp16,int8 --mode sustained --sustain 10
-bench transfer 20 --kernel host_to_device,device_to_host --budget 12
-# Of ranks that share the card, and of a search: more start-up than measuring.
-[[ -z $(missing pytest) ]] && step ranks 60 "${tests[@]}" slow
-bench all 110 --suite quick --implementation all --precision fp64,fp32,tf32,bf16,fp16,fp8,int8 --budget 100
+
+test_step() {
+    if [[ -z $(missing pytest) ]]; then
+        step "$1" "$2" "${tests[@]}" "$3"
+    else
+        say "== $1: left out, pytest is missing"
+        steps+=("$1|left out|-")
+        note_code 3
+    fi
+}
+
+case $part in
+first)
+    # The main job, before anything that could take its time.
+    bench first 60 --kernel memory,gemm --suite quick --budget 45
+    test_step tests 120 "not slow"
+    bench quick 90 --suite quick --budget 75
+    bench transfer 25 --kernel host_to_device,device_to_host --budget 15
+    bench sustained 60 --kernel gemm --case m=8192,n=8192,k=8192 --precision fp16,int8 --mode sustained --sustain 10
+    bench normal 35 --kernel gemm --suite quick --data normal --budget 25
+    bench zeros 35 --kernel gemm --suite quick --data zeros --budget 25
+    # Of ranks that share the card, and of a search: more start-up than measuring.
+    test_step ranks 60 slow
+    ;;
+standard)
+    bench standard 525 --suite standard --launches 1 --budget 505
+    ;;
+scenarios)
+    bench scenarios 260 --suite scenarios --budget 245
+    find fp16 80 --kernel gemm --precision fp16 --budget 60
+    find int8 80 --kernel gemm --precision int8 --budget 60
+    bench all 110 --suite quick --implementation all --precision fp64,fp32,tf32,bf16,fp16,fp8,int8 --budget 100
+    ;;
+esac

@@ -43,7 +43,7 @@ def test_a_script_parses(checkout: Path, require: Callable[[str], str], script: 
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("arguments", [(), ("--help",), ("one", "two")])
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("one", "two"), ("one", "first", "more")])
 def test_on_gpu_without_one_folder_says_how_to_use_it(
     on_gpu: Callable[..., subprocess.CompletedProcess[str]], arguments: tuple[str, ...]
 ) -> None:
