@@ -92,11 +92,23 @@ def to_start(args: argparse.Namespace, devices: Sequence[records.Device]) -> lis
         return []
     if parse_selection(args.device).type != "all":
         return [None] * (args.ranks or 0)
-    names = [device.device for device in devices]
+    names = _to_measure(args, [device.device for device in devices])
     if args.ranks not in (None, len(names)):
         allowed = "1, one after another in one process" + (f", or {len(names)}, all at once" if len(names) > 1 else "")
         raise UsageError(f"--ranks: {args.ranks}: --device all is {', '.join(names)} here; choose {allowed}")
     return list(names) if len(names) > 1 else []
+
+
+def _to_measure(args: argparse.Namespace, names: list[str]) -> list[str]:
+    """All of them; for collectives alone not the processor, which exchanges nothing with accelerators."""
+    from bench import plugins
+    from bench.kernel import Role
+
+    kernels = plugins.load().kernels
+    asked = [name.strip() for name in (args.kernel or "").split(",") if name.strip()]
+    together = asked and all(name in kernels and kernels[name].role is Role.COLLECTIVE for name in asked)
+    accelerators = [name for name in names if name != "cpu"]
+    return accelerators if together and accelerators else names
 
 
 def run_as_rank(args: argparse.Namespace, place: Place) -> int:

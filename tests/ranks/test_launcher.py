@@ -177,6 +177,10 @@ CPU, CARDS = [device()], [device(device=name) for name in ("cuda:0", "cuda:1", "
         ("--device all", CARDS, ["cuda:0", "cuda:1", "cpu"]),
         ("--device ALL --ranks 3", CARDS, ["cuda:0", "cuda:1", "cpu"]),
         ("--device all --ranks 1", CARDS, []),
+        ("--device all --kernel all_reduce,broadcast", CARDS, ["cuda:0", "cuda:1"]),
+        ("--device all --kernel all_reduce,broadcast --ranks 2", CARDS, ["cuda:0", "cuda:1"]),
+        ("--device all --kernel all_reduce,gemm", CARDS, ["cuda:0", "cuda:1", "cpu"]),
+        ("--device all --kernel all_reduce", CPU, []),
         ("--device cuda --ranks 2", CARDS[:1], [None, None]),
     ],
 )
