@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from bench.kernel import SUITES, Call, Case, DeviceView, Field, Inputs, Kernel, Role, Work, implementation
-from kernels.memory.streams import ROW_BYTES, chosen, most_bytes
+from bench.kernel import SUITES, Call, Case, DeviceView, Field, Inputs, Role, Work, implementation
+from kernels.memory.streams import ROW_BYTES, Copied, most_bytes
 from kernels.tensors import fill, poisoned
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def host_reason(case: Case, precision: str, device: DeviceView) -> str:
     return "a processor is the host: --kernel copy measures its memory" if device.type == "cpu" else ""
 
 
-class HostCopy(Kernel):
+class HostCopy(Copied):
     """What both directions have in common."""
 
     role: ClassVar[Role] = Role.TRANSFER
@@ -92,16 +92,6 @@ class HostCopy(Kernel):
             y = _held(y, inputs.case)
         non_blocking = inputs.case["memory"] == PINNED
         return lambda: y.copy_(a, non_blocking=non_blocking)
-
-    def reference(self, inputs: Inputs, rows: torch.Tensor | None = None) -> torch.Tensor:
-        return chosen(inputs["a"], rows)
-
-    def reduction_length(self, case: Case) -> int:
-        return 1
-
-    def tolerance(self, case: Case, precision: str, accumulate: str, output: str) -> float:
-        """A copy has to be equal."""
-        return 0.0
 
 
 class HostToDevice(HostCopy):

@@ -98,7 +98,7 @@ class Memory(Stream):
         return lambda: torch.add(a, b, alpha=SCALAR, out=y)
 
     def reference(self, inputs: Inputs, rows: torch.Tensor | None = None) -> torch.Tensor:
-        a, b = (chosen(inputs[name], rows) for name in "ab")
+        a, b = (_chosen(inputs[name], rows) for name in "ab")
         return a + SCALAR * b
 
     def reduction_length(self, case: Case) -> int:
@@ -108,7 +108,21 @@ class Memory(Stream):
         return _times(inputs["a"], vector) + SCALAR * _times(inputs["b"], vector)
 
 
-class Copy(Stream):
+class Copied(Kernel):
+    """What the answer is of a kernel that copies its input `a`: the same."""
+
+    def reference(self, inputs: Inputs, rows: torch.Tensor | None = None) -> torch.Tensor:
+        return _chosen(inputs["a"], rows)
+
+    def reduction_length(self, case: Case) -> int:
+        return 1
+
+    def tolerance(self, case: Case, precision: str, accumulate: str, output: str) -> float:
+        """A copy has to be equal."""
+        return 0.0
+
+
+class Copy(Copied, Stream):
     """y = a: one array read, one written."""
 
     name: ClassVar[str] = "copy"
@@ -127,16 +141,6 @@ class Copy(Stream):
         y = poisoned(tuple(a.shape), a.dtype, inputs.device)
         return lambda: y.copy_(a)
 
-    def reference(self, inputs: Inputs, rows: torch.Tensor | None = None) -> torch.Tensor:
-        return chosen(inputs["a"], rows)
-
-    def reduction_length(self, case: Case) -> int:
-        return 1
-
-    def tolerance(self, case: Case, precision: str, accumulate: str, output: str) -> float:
-        """A copy has to be equal."""
-        return 0.0
-
 
 def main_bytes(device: DeviceView) -> int:
     """Bytes of a call that no cache of the device helps: a power of two, within a share of its memory."""
@@ -152,7 +156,7 @@ def most_bytes(device: DeviceView) -> int:
     return 2**48 if device.memory_bytes is None else max(LEAST_BYTES, device.memory_bytes // MEMORY_SHARE)
 
 
-def chosen(array: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
+def _chosen(array: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
     """All rows, or those given, in float64 on the CPU."""
     return (array if rows is None else array[rows.to(array.device)]).cpu().double()
 
