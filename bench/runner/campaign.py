@@ -214,8 +214,9 @@ class _Campaign:
                 break
             self.observer.phase("again", row.reason)
             time.sleep(pause_s)
-            right = {each["implementation"] for each in row.screened if each["status"] == "ok"}
-            candidates = [name for name in request.implementations if name in right] or request.implementations
+            # A single right one was not screened: only the row has its name.
+            right = {row.implementation, *(each["implementation"] for each in row.screened if each["status"] == "ok")}
+            candidates = [name for name in request.implementations if name in right]
             request = msgspec.structs.replace(request, implementations=candidates)
             again = self._believed(self._measured(request, item, device), item)
             again.screened.extend(each for each in row.screened if each["implementation"] not in candidates)
@@ -237,12 +238,19 @@ class _Campaign:
             # The other ranks of a row that is measured together would not come to it again.
             if not culprit or not left or self._is_together(item) or self._remaining_s() <= 0:
                 break
+            if not self._worker_is_back():
+                break
             fallen.append((culprit, row))
             request = msgspec.structs.replace(request, implementations=left)
             self.observer.phase("again", f"without {culprit}: {row.reason}")
         for name, one in fallen:
             row.screened.append({"implementation": name, "status": one.status, "reason": one.reason})
             row.warnings.append(f"measured again without {name}: {one.status} ({one.reason})")
+        if fallen and row.status not in records.MEASURED:
+            last = f"{culprit}: {row.reason}" if culprit else row.reason
+            reasons = [*(f"{name}: {one.reason}" for name, one in fallen), last]
+            status = min((row.status, *(one.status for _, one in fallen)), key=records.STATUSES.index)
+            row = msgspec.structs.replace(row, implementation=item.label, status=status, reason="; ".join(reasons))
         return row
 
     def _asked(self, request: Measure, item: plan.Item, device: records.Device) -> tuple[records.Measurement, str]:
@@ -317,6 +325,15 @@ class _Campaign:
         """End the worker; the next row that needs one starts another, after this row is on the disk."""
         self.worker.kill()
         self.worker_is_gone = True
+
+    def _worker_is_back(self) -> bool:
+        """Whether there is a worker again. Where none can be had, it is the next row that says why, after this one."""
+        try:
+            self._need_worker()
+        except BenchError:
+            self._give_up_worker()
+            return False
+        return True
 
     def _need_worker(self) -> None:
         if not self.worker_is_gone:
