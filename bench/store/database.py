@@ -21,7 +21,7 @@ from bench import __version__
 from bench.analysis import identity
 from bench.store.caching import folder_for
 from bench.store.folder import Location
-from bench.store.temporary import sweep_runs
+from bench.store.temporary import sweep_store
 
 SCHEMA: Final = 1
 """Raised whenever the tables change, or what is kept in them."""
@@ -102,7 +102,7 @@ def draft(earlier: sqlite3.Connection | None, targets: list[Path]) -> Draft:
         temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
         try:
             temporary.parent.mkdir(parents=True, exist_ok=True)
-            sweep_runs(temporary.parent)
+            sweep_store(temporary.parent)
             return Draft(_copied(earlier, str(temporary)), temporary, target)
         except (OSError, sqlite3.Error):
             _remove(temporary)

@@ -33,7 +33,12 @@ def sweep(path: Path) -> None:
 
 
 def sweep_runs(folder: Path) -> None:
-    """The same in a folder of run files: of each of them, and of a store's index and notes, whose have no name."""
+    """The same of every run file in a folder, whatever else the folder is for."""
+    _sweep(folder, lambda name: name is not None and name.endswith(RUNS))
+
+
+def sweep_store(folder: Path) -> None:
+    """The same in a store's own folder, where those without a file's name are the store's too."""
     _sweep(folder, lambda name: name is None or name.endswith(RUNS))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.store.temporary import beside, sweep, sweep_runs
+from bench.store.temporary import beside, sweep, sweep_runs, sweep_store
 
 HEX = "0123456789abcdef"
 
@@ -35,12 +35,17 @@ def test_of_one_file_only_its_own_leftovers_go(tmp_path: Path, left: Callable[..
     assert set(tmp_path.iterdir()) == {*others, young} and not any(path.exists() for path in mine)
 
 
-def test_of_a_folder_of_runs_those_of_run_files_and_of_the_index_go(tmp_path: Path, left: Callable[..., Path]) -> None:
-    mine = [left(f".run.jsonl.{HEX}.tmp"), left(f".run.jsonl.gz.{HEX}.tmp"), left(f".{HEX}.tmp")]
-    others = [left(f".report.html.{HEX}.tmp"), left(".foreign.tmp"), left("run.jsonl")]
-    young = left(f".run.jsonl.{HEX[::-1]}.tmp", young=True)
+def test_of_a_folder_those_of_run_files_go_and_of_a_store_those_without_a_name_too(
+    tmp_path: Path, left: Callable[..., Path]
+) -> None:
+    runs = [left(f".run.jsonl.{HEX}.tmp"), left(f".run.jsonl.gz.{HEX}.tmp")]
+    nameless = left(f".{HEX}.tmp")
+    others = {left(f".report.html.{HEX}.tmp"), left(".foreign.tmp"), left("run.jsonl")}
+    others |= {left(f".run.jsonl.{HEX[::-1]}.tmp", young=True), left(f".{HEX[::-1]}.tmp", young=True)}
     sweep_runs(tmp_path)
-    assert set(tmp_path.iterdir()) == {*others, young} and not any(path.exists() for path in mine)
+    assert set(tmp_path.iterdir()) == {*others, nameless} and not any(path.exists() for path in runs)
+    sweep_store(tmp_path)
+    assert set(tmp_path.iterdir()) == others
 
 
 def test_the_longest_names_have_a_temporary_one_that_is_found_again(tmp_path: Path) -> None:
