@@ -17,7 +17,7 @@ FIRST = (
     *("test_identity.py", "test_timers.py", "test_telemetry.py", "test_faults.py"),
     *("test_command_line.py", "test_answers.py"),
 )
-"""Files in the order of what their seconds tell: a lease may end before the suite does."""
+"""Files in the order of what their seconds tell: a rented machine may be gone before the suite ends."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -41,7 +41,7 @@ Rows = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def runs() -> dict[str, Rows]:
-    """Kernel → the rows of its one run: a start of torch for each implementation would take most of an hour's lease."""
+    """Kernel → the rows of its one run: a start of torch for each implementation would take most of an hour."""
     return {}
 
 
