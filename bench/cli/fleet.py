@@ -54,8 +54,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--print-rules", action="store_true", help="print the rules that would be used, and stop")
     parser.add_argument(
         "--results",
-        metavar="FOLDER",
-        help="a store whose runs are the devices' history (default: BENCH_RESULTS; without either, no history)",
+        metavar="FOLDER|URL",
+        help="a store whose runs are the devices' history: a folder or a URL such as s3://bucket/runs (default: "
+        "BENCH_RESULTS; without either, no history)",
     )
     parser.add_argument("--all", action="store_true", help="every device in the table, not only the sick ones")
     parser.add_argument("--format", choices=FORMATS, help="(default: what the name of -o FILE says, else table)")

@@ -86,7 +86,7 @@ class Backend:
         import torch
 
         # torch's own function raises where the type's allocator keeps nothing back, and every call into a device that a
-        # kernel has broken does: it is `worker` that asks whether the device is lost, after the row is on record.
+        # kernel has broken does: whether it is lost, `is_lost` tells.
         with suppress(RuntimeError, AttributeError):
             (getattr(self._module, "empty_cache", None) or torch.accelerator.empty_cache)()
 

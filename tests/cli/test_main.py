@@ -31,7 +31,7 @@ def test_every_command_explains_itself(command: str) -> None:
     assert all(action.help for action in parser._actions if action.dest not in ("format", "debug", "launches"))
 
 
-@pytest.mark.parametrize("command", ["show", "compare", "history", "import", "export", "results", "report"])
+@pytest.mark.parametrize("command", ["show", "compare", "history", "import", "export", "results", "report", "fleet"])
 def test_a_store_may_be_a_url_and_the_help_says_so(command: str) -> None:
     words = " ".join(parser_for(command).format_help().split())
     assert "--results FOLDER|URL" in words and "a folder or a URL such as s3://bucket/runs" in words
