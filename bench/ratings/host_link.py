@@ -15,8 +15,8 @@ HOST_LINK: Final = "host link"
 FIGURE: Final = "host_link_gb_per_s_bidirectional"
 
 _OF_SPEED: Final[dict[float, tuple[str, int, int]]] = {
-    # 1e9 transfers a second and lane → generation, and how many are packets of so many bits or bytes that travel: 8b/10b,
-    # then 128b/130b, then flits of 256 bytes with 236 of packets (PCI Express Base Specification 6.0).
+    # 1e9 transfers a second and lane → generation, and how many are packets of so many bits or bytes that travel:
+    # 8b/10b, then 128b/130b, then flits of 256 bytes with 236 of packets (PCI Express Base Specification 6.0).
     2.5: ("1.0", 8, 10),
     5.0: ("2.0", 8, 10),
     8.0: ("3.0", 128, 130),
