@@ -173,8 +173,8 @@ class Company:
             self._leave()
             try:
                 self._group = open_group(self.together, device, row)
-            except BenchError as error:
-                raise NotMet(str(error)) from None
+            except BenchError as error:  # torch has no transport for the device
+                raise NotMet(str(error), "unsupported") from None
             except RuntimeError as error:
                 self.unusable = device.kind != "cpu"
                 raise NotMet(f"the ranks could not make a group: {_words(error)}") from error

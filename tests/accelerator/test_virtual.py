@@ -169,7 +169,7 @@ def test_all_devices_of_a_machine_measure_at_once_into_one_file(run: Run) -> Non
 
 def test_a_collective_that_torch_has_no_transport_for_is_a_row_that_says_so(run: Run) -> None:
     _, _, rows = run("--kernel", "all_reduce", "--case", "bytes=4096", "--ranks", "2")
-    assert {row["status"] for row in rows} <= {"failed", "unsupported"}
+    assert rows and {row["status"] for row in rows} == {"unsupported"}
     assert all("no backend for virtual" in row["reason"] for row in rows)
 
 
