@@ -176,7 +176,7 @@ def test_a_collective_that_torch_has_no_transport_for_is_a_row_that_says_so(run:
 def test_it_can_be_searched(cli: Run, installed: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "found.jsonl"
     arguments = ["--kernel", "gemm", "--precision", "fp32", "--space", "m=16:32:16,n=16:32:16,k=16:32:16"]
-    done = cli("find", "--device", "virtual", *arguments, "--budget", "20", "--out", str(out), env=installed)
+    done = cli("find", "--device", "virtual", *arguments, "--budget", "60", "--out", str(out), env=installed)
     rows = rows_of([json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()])
     assert rows and all(measured(row) for row in rows), done.err
     assert {row["status"] for row in rows} & set(USABLE) or done.code == 4
