@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         return _list(place, known.baselines, args.format)
     if args.name not in known.baselines:
         if getattr(args, "require_baseline", False):
-            print(f"bench: NAME: there is no baseline {args.name!a} in {place.text}", file=sys.stderr)
+            print(f"bench: NAME: there is no baseline {args.name!r} in {place.text}", file=sys.stderr)
             return EXIT_NO_BASELINE
         raise unknown_name("NAME", args.name, known.baselines)
     if args.action == "clear":
@@ -155,7 +155,7 @@ def _show(place: Location, note: Baseline, form: str) -> int:
     with open_index(place) as index:
         facts = _facts(note, _entry(note, index))
     if not facts["present"]:
-        raise UnavailableError(f"NAME: the baseline {note.name!r} is run {note.run!a}, which is not in {place.text}")
+        raise UnavailableError(f"NAME: the baseline {note.name!r} is run {note.run!r}, which is not in {place.text}")
     if form == "json":
         print_document(facts)
     else:

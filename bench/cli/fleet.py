@@ -110,9 +110,8 @@ def _format_of(output: Path | None) -> str:
         return FORMATS[0]
     form = SUFFIXES.get(output.suffix.lower())
     if form is None:
-        raise UsageError(
-            f"-o: {str(output)!a} ends in none of {', '.join(SUFFIXES)}; --format {'|'.join(FORMATS)} takes any name"
-        )
+        any_name = f"with --format {'|'.join(FORMATS)} any name does"
+        raise UsageError(f"-o: {str(output)!r} ends in none of {', '.join(SUFFIXES)}; {any_name}")
     return form
 
 
@@ -211,7 +210,7 @@ def _past(results: str | None, merged: Merger) -> Past | None:
         return None
     from bench.store import location
     from bench.store.digest import class_id
-    from bench.store.index import Index
+    from bench.store.index import Index, printable
 
     judged = set(merged.runs)
     known: dict[tuple[str, str], list[float]] = {}
@@ -221,6 +220,9 @@ def _past(results: str | None, merged: Merger) -> Past | None:
         for point in index.points():
             if point.good and point.value_s is not None and point.run_id not in judged:
                 known.setdefault((point.series, point.class_id), []).append(point.value_s)
+    if results is not None and not known:
+        where = printable(index.location.text)
+        print(f"bench: --results: {where} holds no usable earlier run: judged without history", file=sys.stderr)
 
     def past(series: str, fields: Mapping[str, str]) -> Sequence[float]:
         return known.get((series, class_id(fields)), ())
@@ -256,3 +258,4 @@ def _write(data: bytes, output: Path | None) -> None:
         sys.stdout.write(data.decode())
         return
     write_whole(output, data)
+    print(f"wrote {output}", file=sys.stderr)

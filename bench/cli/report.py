@@ -156,7 +156,7 @@ def _format(args: argparse.Namespace) -> str:
     else:
         form = SUFFIXES.get(args.output.suffix.lower(), "")
         if not form:
-            raise UsageError(f"-o: {str(args.output)!a} ends in none of {', '.join(SUFFIXES)}")
+            raise UsageError(f"-o: {str(args.output)!r} ends in none of {', '.join(SUFFIXES)}")
     for option, (forms, what) in ONLY_WITH.items():
         if getattr(args, option) and form not in forms:
             raise UsageError(f"--{option}: only goes with {what}")
@@ -240,7 +240,7 @@ def _beside(
     rated = [one for one in tables.entries if fits(one.name)]
     if not found and not rated:
         raise UsageError(
-            f"--with: {pattern!a} is not {REFERENCE!r} and fits no reference result and no rated hardware "
+            f"--with: {pattern!r} is not {REFERENCE!r} and fits no reference result and no rated hardware "
             "(`python -m bench ratings` lists it)"
         )
     return found, rated
@@ -255,5 +255,5 @@ def _price(text: str) -> Price:
     except ValueError:
         amount = 0.0
     if found is None or amount <= 0 or not isfinite(amount):
-        raise UsageError(f"--price: {text!a} is not GLOB=AMOUNT/h with an amount above 0, such as 'H100*=2.10/h'")
+        raise UsageError(f"--price: {text!r} is not GLOB=AMOUNT/h with an amount above 0, such as 'H100*=2.10/h'")
     return Price(found["pattern"], amount)

@@ -77,7 +77,8 @@ def terminal(run: records.RunFile, defaults: Defaults, width: int, ascii_only: b
         *_scenarios(run),
         *_footnotes(run, all_series),
     ]:
-        parts += textwrap.wrap(line, max(width, TEXT_LEAST), subsequent_indent="    ") or [""]
+        if line or parts[-1]:  # one empty line, where what would stand between two is not there
+            parts += textwrap.wrap(line, max(width, TEXT_LEAST), subsequent_indent="    ") or [""]
     text = "\n".join(parts).rstrip()
     return text.translate(ASCII) if ascii_only else text
 

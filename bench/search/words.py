@@ -96,7 +96,7 @@ def _table(found: Findings, file: records.RunFile, defaults: table.Defaults, wid
 def _below(found: Findings, defaults: table.Defaults) -> list[str]:
     """How much was looked at, and the shapes to avoid."""
     seen = found.coverage
-    points = f"{seen.points} of {seen.space} points ({percent(seen.share)})"
+    points = f"{seen.points:,} of {counted(seen.space, 'point')} ({percent(seen.share)})"
     line = f"{counted(seen.looks, 'look')} at {points} took {duration(seen.looks_s)}"
     if seen.exhaustive_s:
         line += f"; one look at each would take about {duration(seen.exhaustive_s)}"

@@ -61,7 +61,7 @@ def find(reference: str, index: Index, argument: str = "RUN") -> RunEntry | None
         entry = of_baseline(baseline, runs)
         if entry is None:
             raise UnavailableError(
-                f"{argument}: the baseline {baseline.name!r} is run {baseline.run!a}, which is not in the store"
+                f"{argument}: the baseline {baseline.name!r} is run {baseline.run!r}, which is not in the store"
             )
         return entry
     if not reference:
@@ -110,14 +110,14 @@ def _of_commit(reference: str, runs: list[RunEntry], argument: str) -> list[RunE
 def _only(found: list[RunEntry], reference: str, argument: str) -> RunEntry | None:
     if len(found) > 1:
         names = [stem(run.name) for run in found]
-        raise UnavailableError(f"{argument}: {reference!a} means {len(found)} runs: {_listed(names)}")
+        raise UnavailableError(f"{argument}: {reference!r} means {len(found)} runs: {_listed(names)}")
     return found[0] if found else None
 
 
 def nothing_found(reference: str, index: Index, argument: str) -> UnavailableError:
     """What to raise where `find` found nothing: what was looked for where, and the nearest names."""
     runs = index.runs()
-    words = f"{argument}: {reference!a} is no path, and no run, baseline or commit in {printable(index.location.text)}"
+    words = f"{argument}: {reference!r} is no path, and no run, baseline or commit in {printable(index.location.text)}"
     if not runs:
         return UnavailableError(f"{words}, which holds no run")
     newest = runs[: -NEAREST - 1 : -1]
@@ -152,7 +152,7 @@ def _from_url(reference: str, argument: str) -> Path:
     try:
         path = place.path(name)
     except FileNotFoundError:
-        raise UnavailableError(f"{argument}: no {name!a} in {place.text}") from None
+        raise UnavailableError(f"{argument}: no {name!r} in {place.text}") from None
     if not path.exists():
-        raise UnavailableError(f"{argument}: no {name!a} in {place.text}")
+        raise UnavailableError(f"{argument}: no {name!r} in {place.text}")
     return path

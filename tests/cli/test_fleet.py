@@ -148,6 +148,12 @@ def test_stored_runs_tell_of_a_lone_device(cli: Cli, write: Write, tmp_path: Pat
     assert document["outliers"][0]["finding"]["rule"] == "history"
 
 
+def test_a_store_without_a_run_to_judge_by_is_said_to_be_one(cli: Cli, write: Write) -> None:
+    done = cli("fleet", str(write({0: 1.4})), "--results", "no-such-store")
+    assert done.code == 3
+    assert "no-such-store" in done.err and "holds no usable earlier run: judged without history" in done.err
+
+
 def test_the_order_of_the_files_changes_nothing(cli: Cli, write: Write) -> None:
     one = write(dict.fromkeys(range(8), 1.0), name="one")
     other = write(dict.fromkeys(range(8, 16), 1.0) | {9: 1.4}, name="other")
@@ -170,9 +176,10 @@ def test_the_name_of_the_file_says_the_format_and_one_that_says_none_is_refused(
 ) -> None:
     path = str(write(healthy(8) | {3: 2.0}))
     for name, begins in (("a.txt", "kind "), ("a.json", "{"), ("a.XML", "<?xml"), ("a.htm", "<!DOCTYPE html>")):
-        assert cli("fleet", path, "-o", name).code == 1
+        done = cli("fleet", path, "-o", name)
+        assert (done.code, done.out, done.err) == (1, "", f"wrote {name}\n")
         assert (tmp_path / name).read_text("utf-8").startswith(begins), name
-    for name in ("fleet.pdf", "fleet", ".json"):
+    for name in ("fleet.pdf", "fleet", ".json", "算力.pdf"):
         refused = cli("fleet", path, "-o", name)
         assert refused.code == 2 and not (tmp_path / name).exists()
         (line,) = refused.err.splitlines()

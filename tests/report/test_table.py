@@ -40,6 +40,12 @@ def test_the_table_says_what_was_measured_and_the_best_of_each_precision() -> No
     assert "rated FP32, FP16 (computed: a formula)" in text
 
 
+def test_a_run_without_a_best_row_leaves_no_gap_where_that_would_stand() -> None:
+    noted = measurement(status="contended", reason="a neighbour took half")
+    for rows in ([noted], [measurement()], ROWS):
+        assert "\n\n\n" not in table.terminal(run_file(rows), DEFAULTS, 120)
+
+
 def test_a_measured_ceiling_has_a_line_of_its_own() -> None:
     rows = [measurement(), measurement(kernel="peak", role=Role.CEILING, implementation="avx2-fma", median_s=0.6e-3)]
     text = table.terminal(run_file(rows), DEFAULTS, 200)
