@@ -2,5 +2,5 @@
 
 __version__ = "0.1.0"
 
-METHOD_VERSION = 1
+METHOD_VERSION = 2
 """Raised whenever how we measure changes; results of different method versions are never compared."""

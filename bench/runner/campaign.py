@@ -238,6 +238,9 @@ class _Campaign:
             # The other ranks of a row that is measured together would not come to it again.
             if not culprit or not left or self._is_together(item) or self._remaining_s() <= 0:
                 break
+            # A second one that takes so long: it is the row that is slow, or the device, and no candidate's fault.
+            if row.status == "timeout" and any(one.status == "timeout" for _, one in fallen):
+                break
             if not self._worker_is_back():
                 break
             fallen.append((culprit, row))

@@ -26,7 +26,7 @@ Fates = dict[str, str]
 
 
 class Played:
-    """Workers that do with each candidate what `fates` says: right, disturbed (until asked again), failed, or death."""
+    """Workers that do with each candidate what `fates` says: right, disturbed at first, failed, hang or death."""
 
     def __init__(self, fates: Fates) -> None:
         self.fates = fates
@@ -41,6 +41,8 @@ class Played:
             on_progress(Progress(phase="check", detail=name))
             if self.fates[name] == "death":
                 raise WorkerDied(DEATH)
+            if self.fates[name] == "hang":
+                raise TimeoutError
             if self.fates[name] == "failed":
                 screened.append({"implementation": name, "status": "failed", "reason": "no luck"})
             else:
@@ -142,6 +144,15 @@ def test_where_no_worker_starts_any_more_the_row_is_kept_as_it_was(run: Run) -> 
     found, asked = run({"a": "death", "b": "right"}, workers=1)
     assert asked == [["a", "b"]]
     assert (found.status, found.reason, found.screened) == ("crashed", DEATH, [])
+
+
+def test_one_that_hangs_is_left_out_and_after_a_second_one_nobody_is_asked_again(run: Run) -> None:
+    found, asked = run({"a": "hang", "b": "right"})
+    assert asked == [["a", "b"], ["b"]]
+    assert (found.status, left_out(found)) == ("ok", {"a": "timeout"})
+    found, asked = run({"a": "hang", "b": "hang", "c": "right"})
+    assert asked == [["a", "b", "c"], ["b", "c"]]
+    assert found.status == "timeout" and found.reason.count("no result after") == 2
 
 
 def test_when_the_budget_is_spent_nobody_is_asked_again(run: Run) -> None:
